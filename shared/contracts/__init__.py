@@ -1,0 +1,1 @@
+"""What services agree on: data and pure functions. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""What every service runs on: the projector, Kafka, MongoDB, settings, logs, health. No loyalty rule."""

@@ -1,0 +1,1 @@
+"""`laurel`, the command of whoever runs the platform."""

@@ -1,0 +1,1 @@
+"""How Laurel is run."""

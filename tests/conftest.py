@@ -1,0 +1,1 @@
+"""What every test may ask for: real servers of the suite's own, and settings on them."""

@@ -21,8 +21,22 @@ class Settings(BaseSettings):
 
     namespace: str = Field("laurel", pattern=r"^[a-z0-9-]{1,32}$")
     """Prefixes topics, groups, instance ids and databases: stacks live side by side."""
-    kafka_servers: str = "127.0.0.1:9092"
-    mongo_url: str = "mongodb://127.0.0.1:27017/?replicaSet=laurel"
+    stack_folder: str = ".local"
+    """Data, logs and process ids of the local stack; relative to the repository's root."""
+    kafka_port: int = Field(9092, ge=1, le=65534)
+    """Of the local stack's Kafka; the port after it is its controller's."""
+    mongo_port: int = Field(27017, ge=1, le=65535)
+    mongo_cache_gb: float = Field(0.25, ge=0.25)
+    """What the local stack's mongod keeps in memory; 0.25 is the least it accepts."""
+
+    kafka_servers: str = Field(default_factory=lambda known: f"127.0.0.1:{known['kafka_port']}")
+    """Given: these brokers are used, and the local stack starts none."""
+    mongo_url: str = Field(
+        default_factory=lambda known: (
+            f"mongodb://127.0.0.1:{known['mongo_port']}/?replicaSet=laurel"
+        )
+    )
+    """Given: this replica set is used, and the local stack starts none."""
     partitions: int = Field(8, ge=1, le=1023)
     """The same for every topic, fixed for the life of the log; 1,023 is what a number can hold."""
     worker: str = Field("0", pattern=r"^[a-z0-9-]{1,32}$")
@@ -32,7 +46,7 @@ class Settings(BaseSettings):
     gateway_port: int = 8080
     program_port: int = 8081
     query_port: int = 8082
-    query_url: str = "http://127.0.0.1:8082"
+    query_url: str = Field(default_factory=lambda known: f"http://127.0.0.1:{known['query_port']}")
     """Where clients reach the query service: the gateway's `Location` points there."""
     health_port: int = 0
     """Where a worker answers `/livez`, `/readyz`, `/metrics`; 0: nowhere."""
@@ -55,7 +69,9 @@ class Settings(BaseSettings):
             name for name in environment if name.startswith(PREFIX) and name not in known
         )
         if unknown:
-            raise SettingsError(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise SettingsError(
+                f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         values = {
             name: environment[PREFIX + name.upper()]
             for name in cls.model_fields

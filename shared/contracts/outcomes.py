@@ -1,0 +1,39 @@
+"""The outcome of an event as clients get it: by the gateway, at the query service, in a batch."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from shared.contracts.decisions import place, position
+from shared.contracts.problems import problem
+
+
+def instant(value: datetime) -> str:
+    """RFC 3339 UTC with `Z`, milliseconds only where there are some."""
+    text = value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text.replace(".000Z", "Z")
+
+
+def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> dict[str, object]:
+    """A stored decision → the outcome of API.md; for a refused one the refusal's problem with `id`.
+
+    `decision` holds `_id, event, customer, action, at, time, outcome, code, details, facts`, what the
+    service adds under `result` (points: `balances`) and what it shows instead under `answer`.
+    """
+    if decision["outcome"] == "refused":
+        details = dict(decision.get("details") or {})  # type: ignore[call-overload]
+        return problem(str(decision["code"]), id=decision["event"], duplicate=duplicate, **details)
+    partition, seq = place(decision["_id"])  # type: ignore[arg-type]
+    return {
+        "id": decision["event"],
+        "status": "accepted",
+        "customer": decision["customer"],
+        "action": decision["action"],
+        "recorded_at": decision["at"],
+        "time": decision["time"],
+        "duplicate": duplicate,
+        "pending": False,
+        "position": position(partition, seq),
+        "facts": decision["facts"],
+        **decision.get("result", {}),  # type: ignore[dict-item]
+        **decision.get("answer", {}),  # type: ignore[dict-item]
+    }

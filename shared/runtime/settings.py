@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "LAUREL_"
 
@@ -60,6 +60,18 @@ class Settings(BaseSettings):
     log_format: str = Field("json", pattern="^(json|console)$")
     virtual_clock: bool = False
     """Whether `POST /v1/program/clock` may move time (never in production)."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the five names are pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what it is given: `Settings(...)` in a test must not see the shell's `LAUREL_`."""
+        return (init_settings,)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -1,0 +1,5 @@
+"""What can go wrong with the local stack, each said in one sentence to whoever started it."""
+
+
+class StackError(Exception):
+    """The text says what is wrong and what to do about it."""

@@ -1,0 +1,212 @@
+"""`laurel load`: events from files or the shopping data to the gateway, resumable."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cli import bookmark as bookmarks
+from cli import client, shopping, sources
+from cli.bookmark import Bookmark
+from cli.lanes import Loader, LoadStoppedError, Sending
+from cli.shopping import Line
+from cli.tally import Tally
+from shared.runtime.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SAVE_SECONDS = 0.5
+"""How often the bookmark is brought up to date while all is well."""
+
+
+@dataclass(slots=True)
+class Source:
+    """Where events come from: their name on the screen, themselves, and how many if known."""
+
+    name: str
+    lines: Iterator[Line]
+    total: int | None
+    path: Path
+    """Of its bookmark."""
+    bookmark: Bookmark
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where bookmarks are kept: in the stack's folder, so that `make reset` forgets them."""
+    return ROOT / settings.stack_folder / "load"
+
+
+def shopping_source(folder: Path, url: str, key: str, baskets: int) -> Source:
+    """All enrolments, then the first `baskets` baskets. The first load decides by how many weeks
+    the times move, and writes it down before anything is sent.
+    """
+    path = bookmarks.place(folder, "shopping", url, key)
+    bookmark = bookmarks.read(path)
+    if bookmark.weeks is None:
+        bookmark.weeks = shopping.weeks_until(datetime.now(UTC))
+        bookmarks.write(path, bookmark)
+    lines = shopping.read_lines()
+    baskets = min(baskets, shopping.BASKETS)
+    events = chain(shopping.opt_ins(lines), shopping.checkouts(lines, bookmark.weeks, baskets))
+    return Source("shopping data", events, shopping.HOUSEHOLDS + baskets, path, bookmark)
+
+
+def file_source(folder: Path, url: str, key: str, file: Path, limit: int | None) -> Source:
+    """The events of one file, its first `limit` ones where given."""
+    print_of_file = sources.fingerprint(file)
+    path = bookmarks.place(folder, print_of_file, url, key)
+    lines = islice(sources.events(file, print_of_file), limit)
+    return Source(file.name, lines, limit, path, bookmarks.read(path))
+
+
+def deliver(source: Source, sending: Sending, *, from_start: bool, console: Console) -> Tally:
+    """Send what the bookmark says is left (or everything), showing progress.
+
+    The bookmark is right whenever this ends: by success, an error of ours, or Ctrl-C.
+    """
+    start = 0 if from_start else source.bookmark.sent
+    tally = Tally()
+    began = saved = time.monotonic()
+    with _progress(console) as progress:
+        task = progress.add_task(source.name, total=source.total, completed=start, rate="", note="")
+
+        def moved() -> None:
+            nonlocal saved
+            now = time.monotonic()
+            progress.update(
+                task,
+                completed=start + tally.answered,
+                rate=f"{tally.answered / max(now - began, 0.001):,.0f}/s",
+                note=tally.waiting,
+            )
+            if now - saved > SAVE_SECONDS:
+                saved = now
+                _save(source, loader)
+
+        loader = Loader(sending, tally, moved, start)
+        numbered = bookmarks.promising(
+            islice(source.lines, start, None), source.path, source.bookmark, start
+        )
+        try:
+            with closing(numbered):
+                asyncio.run(loader.send(numbered))
+        finally:
+            _save(source, loader)
+            moved()
+    return tally
+
+
+def _save(source: Source, loader: Loader) -> None:
+    source.bookmark.sent = max(source.bookmark.sent, loader.sent)
+    bookmarks.write(source.path, source.bookmark)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[yellow]{task.fields[note]}"),
+        console=console,
+    )
+
+
+def report(tally: Tally, seconds: float, console: Console) -> None:
+    """Counts in a line, then the first problems."""
+    parts = [
+        f"{tally.accepted:,} accepted",
+        f"{tally.repeats:,} repeats",
+        *([f"{tally.queued:,} queued"] if tally.queued else []),
+        f"{tally.refused.total():,} refused",
+    ]
+    console.print(", ".join(parts) + f" in {seconds:.1f} s", highlight=False)
+    for code, count in tally.refused.most_common():
+        console.print(f"  [red]{count:,} x {code}[/red]", highlight=False)
+    for words in tally.problems:
+        console.print("    " + words, markup=False, highlight=False)
+
+
+def load(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, dir_okay=False, help="JSON array or NDJSON, also gzipped."),
+    ] = None,
+    *,
+    shopping_data: Annotated[
+        bool, typer.Option("--shopping", help="The shopping data: enrolments, then baskets.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first events of a file, or baskets.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events per second at most.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Events in one request.")] = 250,
+    lanes: Annotated[int, typer.Option(min=1, max=64, help="Requests in flight.")] = 8,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for each outcome; without: only until it is queued.")
+    ] = True,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Send again what was sent before.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="The gateway (default: the local stack's).")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The credential to send with.")] = None,
+) -> None:
+    """Send events to the gateway; run it again to continue where it stopped."""
+    settings = Settings.from_environment()
+    url, key = url or client.gateway_url(settings), key or client.default_key(settings)
+    sending = Sending(url.rstrip("/"), key, lanes, batch, rate, 30 if wait else 0)
+    console, folder = Console(), folder_of(settings)
+    if bool(files) == shopping_data:
+        console.print("Name files to load, or --shopping (one of the two).", style="red")
+        raise typer.Exit(2)
+    refused = 0
+    if shopping_data:
+        source = shopping_source(folder, url, key, limit or shopping.BASKETS)
+        refused += _load_one(source, sending, from_start=from_start, console=console)
+    for file in files or []:
+        source = file_source(folder, url, key, file, limit)
+        refused += _load_one(source, sending, from_start=from_start, console=console)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _load_one(source: Source, sending: Sending, *, from_start: bool, console: Console) -> int:
+    """How many events were refused. Exits where the load could not go on."""
+    done = source.bookmark.sent
+    if done and not from_start:
+        console.print(f"{source.name}: {done:,} events were sent before; --from-start resends them")
+    began = time.monotonic()
+    try:
+        tally = deliver(source, sending, from_start=from_start, console=console)
+    except KeyboardInterrupt:
+        _stopped(source, "stopped", console)
+        raise typer.Exit(130) from None
+    except (LoadStoppedError, sources.BadSourceError) as error:
+        _stopped(source, str(error), console)
+        raise typer.Exit(1) from error
+    report(tally, time.monotonic() - began, console)
+    return tally.refused.total()
+
+
+def _stopped(source: Source, why: str, console: Console) -> None:
+    console.print(f"[red]{source.name}: [/red]", end="")
+    console.print(why, markup=False)
+    console.print(f"{source.bookmark.sent:,} events are in; the same command continues from there.")

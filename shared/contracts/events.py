@@ -64,7 +64,17 @@ class Profile(Struct, gc=False):
 
 
 PERSONAL_ATTRIBUTES = frozenset(
-    {"first_name", "last_name", "email", "gender", "birth_date", "country", "language", "phone", "custom"}
+    {
+        "first_name",
+        "last_name",
+        "email",
+        "gender",
+        "birth_date",
+        "country",
+        "language",
+        "phone",
+        "custom",
+    }
 )
 """Data that names a person: the log keeps events for ever, so it may not hold them in the clear."""
 

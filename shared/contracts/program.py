@@ -94,7 +94,9 @@ class Account(Part):
     @classmethod
     def _not_default(cls, name: str) -> str:
         if name.strip().casefold() == "default":
-            raise ValueError("the name `default` would be mixed up with the default account (ACC-07)")
+            raise ValueError(
+                "the name `default` would be mixed up with the default account (ACC-07)"
+            )
         return name
 
 
@@ -133,7 +135,13 @@ class Settings(Part):
     log_days: Annotated[int, Field(ge=1, le=3650)] = 90
     modules: list[
         Literal[
-            "expiring_points", "checkout_accept", "multi_accounts", "tiers", "coupons", "workflows", "sync"
+            "expiring_points",
+            "checkout_accept",
+            "multi_accounts",
+            "tiers",
+            "coupons",
+            "workflows",
+            "sync",
         ]
     ] = list(MODULES)  # type: ignore[assignment]  # the same words, from one tuple
 

@@ -72,7 +72,9 @@ MAY_SPEND: dict[Standing | None, Refused | None] = MAY_EARN | {
 }
 
 
-def transition(standing: Standing | None, action: str, *, banned: bool = False) -> Standing | Refused:
+def transition(
+    standing: Standing | None, action: str, *, banned: bool = False
+) -> Standing | Refused:
     """The standing after `action`, or why it is refused. `banned` matters to `opt_out` alone."""
     after = TRANSITIONS[action][standing]
     return "banned" if after == "opted_out" and banned else after

@@ -22,7 +22,11 @@ class Topic(NamedTuple):
 INBOX = Topic("events.inbox", "tenant/customer", "events.Logged", "gateway, services")
 LOG = Topic("events.log", "tenant/customer", "events.Logged or a tick", "journal")
 OUTCOMES = Topic(
-    "events.outcomes", "gateway instance", "an outcome or a problem", "owners, journal", OUTCOMES_RETENTION_MS
+    "events.outcomes",
+    "gateway instance",
+    "an outcome or a problem",
+    "owners, journal",
+    OUTCOMES_RETENTION_MS,
 )
 CUSTOMERS_FACTS = Topic("customers.facts", "tenant/customer", "facts.CustomersFact[]", "customers")
 POINTS_FACTS = Topic("points.facts", "tenant/customer", "facts.PointsFact[]", "points")
@@ -35,7 +39,13 @@ def dead(topic: str) -> str:
 
 _LIVE = (INBOX, LOG, OUTCOMES, CUSTOMERS_FACTS, POINTS_FACTS)
 TOPICS: tuple[Topic, ...] = _LIVE + tuple(
-    Topic(dead(topic.name), topic.key, "the original bytes", "the service that failed", DEAD_RETENTION_MS)
+    Topic(
+        dead(topic.name),
+        topic.key,
+        "the original bytes",
+        "the service that failed",
+        DEAD_RETENTION_MS,
+    )
     for topic in _LIVE
     if topic is not OUTCOMES
 )

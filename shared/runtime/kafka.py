@@ -92,6 +92,8 @@ def create_topics(settings: Settings, config: Mapping[str, str] | None = None) -
                 )
             )
     if missing:
-        for future in admin.create_topics(missing, operation_timeout=TOPICS_TIMEOUT_SECONDS).values():
+        for future in admin.create_topics(
+            missing, operation_timeout=TOPICS_TIMEOUT_SECONDS
+        ).values():
             future.result(TOPICS_TIMEOUT_SECONDS)
     return [topic.topic for topic in missing]

@@ -7,7 +7,12 @@ import structlog
 
 from shared.runtime.settings import Settings
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def configure(settings: Settings, service: str) -> structlog.stdlib.BoundLogger:

@@ -107,8 +107,10 @@ class BrokenInvariant(Exception):
 class Transaction(Protocol):
     """The writes of one batch: all or nothing. Collections are those of the service's database."""
 
-    def find(self, collection: str, ids: Collection[Any], service: str = "") -> list[Document]:
-        """Documents by `_id`, as of the transaction's snapshot; of another service's if named."""
+    def find(
+        self, collection: str, ids: Collection[Any] | None = None, service: str = ""
+    ) -> list[Document]:
+        """Documents by `_id` (`None`: all), as of the transaction's snapshot; `service`: whose."""
 
     def insert(self, collection: str, documents: Sequence[Document]) -> None:
         """New documents; one that exists makes the transaction a `Conflict`."""
@@ -169,7 +171,7 @@ class Work(Protocol):
 class Handler(Protocol):
     """A service, as the projector sees it."""
 
-    def due(self, partitions: Collection[int]) -> bool:
+    def due(self, cursors: Mapping[int, Cursor]) -> bool:
         """Whether a batch is wanted though no message came."""
 
     def decide(self, messages: Sequence[Message], cursors: Mapping[int, Cursor]) -> Work:

@@ -1,0 +1,1 @@
+"""What the gateway and the journal decide without asking anybody: pure functions."""

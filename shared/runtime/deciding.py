@@ -1,0 +1,175 @@
+"""Deciding: numbers decisions, chains them, and turns them into what is announced.
+
+`decisions` is ledger, outbox and answer at once: everything that is announced can be made again from
+the stored documents, which is what a new owner does.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.contracts.decisions import Decision, number, place
+from shared.contracts.events import Event
+from shared.contracts.outcomes import instant, outcome_of
+from shared.contracts.topics import OUTCOMES
+from shared.runtime import metrics
+from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing
+
+DECISIONS = "decisions"
+ORDINAL_MAX = 60_000
+"""Decisions at one log position (sweeps, unparking); what is more waits for the next message."""
+RESEND_CHUNK = 1_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(value: object) -> bytes:
+    """JSON of an outcome or of announced facts: instants as RFC 3339 with `Z`."""
+    return _encode(_plain(value))
+
+
+def _plain(value: object) -> object:
+    """Instants as texts: ours show milliseconds only where there are some."""
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(slots=True)
+class Decided:
+    """The decisions of one batch, in order. `cursors` are those before the batch."""
+
+    service: str
+    cursors: Mapping[int, Cursor]
+    lineage: str
+    documents: list[Document] = field(default_factory=list)
+    last: dict[int, int] = field(default_factory=dict)
+
+    def record(
+        self,
+        event: Event,
+        decision: Decision,
+        result: Mapping[str, object],
+        transaction: Document | None = None,
+    ) -> Document:
+        """Numbers the decision, links it to the one before it in its partition, keeps its document.
+
+        `result` is what the service announces beside the facts (points: `balances`). Raises
+        `BrokenInvariant` where the log would go backwards.
+        """
+        key, previous = self._number(event.partition, event.seq)
+        document: Document = {
+            "_id": key,
+            "previous": previous,
+            "event": event.id,
+            "tenant": event.tenant,
+            "customer": event.customer,
+            "action": event.action,
+            "at": event.recorded_at,
+            "time": event.time,
+            "program": event.program,
+            "outcome": decision.outcome,
+            "facts": [fact_document(fact) for fact in decision.facts],
+            "result": dict(result),
+        }
+        _add(document, decision, event, transaction)
+        self.documents.append(document)
+        metrics.DECISIONS.labels(self.service, decision.outcome).inc()
+        return document
+
+    def outgoing(self) -> Iterator[Outgoing]:
+        """Facts of every decision, and outcomes for those who wait."""
+        return announcements(self.documents, self.service, self.lineage)
+
+    def _number(self, partition: int, seq: int) -> tuple[int, int]:
+        previous = self.last.get(partition, self.cursors[partition].last)
+        key = number(partition, seq)
+        if key <= previous:
+            key = previous + 1
+            if place(key) != (partition, seq) or key & 0xFFFF > ORDINAL_MAX:
+                raise BrokenInvariant(
+                    f"decision {key} would not follow {previous} at log position {seq}"
+                )
+        self.last[partition] = key
+        return key, previous
+
+
+def _add(
+    document: Document, decision: Decision, event: Event, transaction: Document | None
+) -> None:
+    """Members that most decisions lack: left out where empty, since each costs bytes per event."""
+    optional: Document = {
+        "code": decision.code,
+        "details": dict(decision.details),
+        "answer": dict(decision.answer),
+        "transaction": transaction,
+        "reply_to": event.reply_to,
+        "cause": event.cause,
+        "hops": event.hops,
+    }
+    document.update((name, value) for name, value in optional.items() if value)
+
+
+def fact_document(fact: msgspec.Struct) -> Document:
+    """A fact as it is stored and announced; instants stay dates."""
+    document: Document = msgspec.to_builtins(fact, builtin_types=(datetime,))
+    return document
+
+
+def announcements(documents: Iterable[Document], service: str, lineage: str) -> Iterator[Outgoing]:
+    """What the decisions say to the world, in their order: the same from memory and from storage."""
+    topic = f"{service}.facts"
+    for document in documents:
+        partition, seq = place(document["_id"])
+        yield Outgoing(
+            topic,
+            f"{document['tenant']}/{document['customer']}".encode(),
+            encode({"facts": document["facts"], **document["result"]}),
+            _headers(document, service, seq, lineage),
+            partition,
+        )
+        if reply_to := document.get("reply_to"):
+            yield outcome_message(
+                document["tenant"], document["event"], reply_to, outcome_of(document)
+            )
+
+
+def outcome_message(
+    tenant: str, event: str, reply_to: str, outcome: Mapping[str, object]
+) -> Outgoing:
+    """An outcome for whoever waits: keyed by the gateway's instance, the part before the slash."""
+    headers = [
+        ("tenant", tenant.encode()),
+        ("ce_id", event.encode()),
+        ("reply_to", reply_to.encode()),
+    ]
+    return Outgoing(OUTCOMES.name, reply_to.partition("/")[0].encode(), encode(outcome), headers)
+
+
+def _headers(document: Document, service: str, seq: int, lineage: str) -> list[tuple[str, bytes]]:
+    texts: Sequence[tuple[str, Any]] = (
+        ("ce_specversion", "1.0"),
+        ("ce_id", document["event"]),
+        ("ce_type", document["action"]),
+        ("ce_source", service),
+        ("ce_time", instant(document["time"])),
+        ("tenant", document["tenant"]),
+        ("customer", document["customer"]),
+        ("seq", seq),
+        ("lineage", lineage),
+        ("recorded_at", instant(document["at"])),
+        ("program", document["program"]),
+        ("decision", document["_id"]),
+        ("previous", document["previous"]),
+        ("outcome", document["outcome"]),
+        ("cause", document.get("cause", "")),
+        ("hops", document.get("hops", 0)),
+    )
+    return [(name, str(value).encode()) for name, value in texts]

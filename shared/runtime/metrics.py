@@ -1,0 +1,29 @@
+"""Every metric of the workers, in one place; the unit is in the name, labels are closed sets."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+MESSAGES = Counter("laurel_messages", "Messages taken into a committed batch", ["service", "topic"])
+DROPPED = Counter("laurel_messages_repeated", "Messages dropped as seen before", ["service"])
+DEAD = Counter("laurel_messages_dead", "Messages sent to a dead topic", ["service", "topic"])
+ANNOUNCED = Counter("laurel_announced", "Messages announced", ["service", "topic"])
+RESENT = Counter("laurel_resent", "Messages announced again after a take-over", ["service"])
+DECISIONS = Counter("laurel_decisions", "Decisions by outcome", ["service", "outcome"])
+BATCH_MESSAGES = Histogram(
+    "laurel_batch_messages", "Messages in a batch", ["service"], buckets=_SIZES
+)
+DECIDE_SECONDS = Histogram(
+    "laurel_decide_seconds", "Loading and deciding a batch", ["service"], buckets=_SECONDS
+)
+COMMIT_SECONDS = Histogram(
+    "laurel_commit_seconds", "The transaction of a batch", ["service"], buckets=_SECONDS
+)
+REDONE = Counter("laurel_batches_redone", "Batches decided again, by reason", ["service", "reason"])
+FENCED = Counter("laurel_fenced", "Partitions lost to another worker's epoch", ["service"])
+PARTITIONS = Gauge("laurel_partitions", "Partitions owned now", ["service"])
+BROKEN = Gauge("laurel_partitions_broken", "Partitions stopped by a broken chain", ["service"])
+LAG = Gauge(
+    "laurel_lag_messages", "Messages not yet taken, over all partitions", ["service", "topic"]
+)

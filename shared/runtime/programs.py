@@ -1,0 +1,45 @@
+"""Programs: the configuration of a tenant at a version, read from the revisions and kept."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from pymongo.database import Database
+
+from shared.runtime.ports import Document
+
+VERSIONS_KEPT_MAX = 256
+"""Versions in memory, over all tenants; an event names the version it was stamped with."""
+
+Entities = Mapping[str, Mapping[str, Document]]
+"""`{kind: {id: {"status": …, "document": …}}}`"""
+
+
+class Programs:
+    """Versions never change, so what was read once is right for ever."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._revisions = database["revisions"]
+        self._kept: OrderedDict[tuple[str, int], Entities] = OrderedDict()
+
+    def at(self, tenant: str, version: int) -> Entities:
+        """The latest revision at or below `version` of each entity; archived ones too."""
+        kept = self._kept.get((tenant, version))
+        if kept is None:
+            kept = self._kept[tenant, version] = self._read(tenant, version)
+            if len(self._kept) > VERSIONS_KEPT_MAX:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end((tenant, version))
+        return kept
+
+    def _read(self, tenant: str, version: int) -> Entities:
+        entities: dict[str, dict[str, Document]] = {}
+        latest = self._revisions.find({"tenant": tenant, "version": {"$lte": version}}).sort(
+            "version", 1
+        )
+        for revision in latest:
+            entities.setdefault(revision["kind"], {})[revision["id"]] = {
+                "status": revision["status"],
+                "document": revision["document"],
+            }
+        return entities

@@ -15,6 +15,7 @@ CLUSTER_ID = "TGF1cmVsLWxvY2FsLTAwMQ"  # any 16 bytes in base64; the data folder
 FORMAT_TIMEOUT_SECONDS = 60
 METADATA_TIMEOUT_SECONDS = 2
 HEAP_MB = 512
+PROPERTIES_FILE = "kafka.properties"
 
 # The broker's own defaults are for machines with dozens of cores and gigabytes for each broker;
 # these are for a laptop that also runs mongod and seven services.
@@ -83,7 +84,7 @@ def prepare(
     """Write Kafka's files into `folder`, format its storage once, and say how to start it."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data"
-    properties = folder / "kafka.properties"
+    properties = folder / PROPERTIES_FILE
     properties.write_text(
         PROPERTIES.format(port=port, controller_port=controller_port, data=_escaped(data)),
         encoding="utf-8",
@@ -102,9 +103,17 @@ def prepare(
             str(properties),
         ),
         port=port,
-        signature=f"kafka.Kafka {properties}",
+        more_ports=(controller_port,),
+        is_ready=is_ready,
+        signature=signature(folder),
+        setting="LAUREL_KAFKA_PORT",
         environment={"LC_ALL": "C.UTF-8"},  # else Java misreads a folder's name beyond ASCII
     )
+
+
+def signature(folder: Path) -> str:
+    """What only the command line of this folder's Kafka holds."""
+    return f"kafka.Kafka {folder / PROPERTIES_FILE} "
 
 
 def is_ready(port: int) -> bool:

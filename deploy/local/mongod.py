@@ -15,6 +15,7 @@ from deploy.local.problems import StackError
 from deploy.local.processes import answers
 
 REPLICA_SET = "laurel"
+DATA = "data"
 CACHE_GB = 0.25
 OPLOG_MB = 1024  # else 5 % of the disk, up to 50 GB
 # A killed process leaves its transaction open, and its successor waits for it this long where
@@ -43,7 +44,7 @@ def prepare(
     which mongod cannot run.
     """
     program = _program()
-    data = folder / "data"
+    data = folder / DATA
     data.mkdir(parents=True, exist_ok=True)
     settings = [
         f"transactionLifetimeLimitSeconds={TRANSACTION_LIFETIME_SECONDS}",
@@ -61,9 +62,16 @@ def prepare(
             "--quiet",
         ),
         port=port,
-        signature=f"--dbpath {data} ",
+        is_ready=is_ready,
+        signature=signature(folder),
+        setting="LAUREL_MONGO_PORT",
         environment={"LC_ALL": "C"},  # mongod aborts on a locale that the system lacks
     )
+
+
+def signature(folder: Path) -> str:
+    """What only the command line of this folder's mongod holds."""
+    return f"--dbpath {folder / DATA} "
 
 
 def is_ready(port: int) -> bool:

@@ -2,16 +2,14 @@
 
 import contextlib
 import errno
-import os
 import random
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from deploy.local.launch import Launch
 from deploy.local.problems import StackError
 
 FOLDER_VARIABLE = "LAUREL_STACK_FOLDER"
@@ -67,23 +65,20 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def left_over(folder: Path, launches: Iterable[Launch]) -> Iterator[tuple[str, psutil.Process]]:
-    """Each process that this folder's stack started, by name.
+def left_over(folder: Path, signatures: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """Each running process that this folder's stack started, with its program's name.
 
     One is ours only when its environment names the folder and its command line bears the
     program's signature: a process id alone may have gone to somebody else.
     """
-    signatures = [(launch.name, launch.signature) for launch in launches]
     for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
         try:
             if process.environ().get(FOLDER_VARIABLE) != str(folder):
                 continue
             command = " ".join(process.cmdline()) + " "
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
+        except (psutil.Error, OSError):  # gone, a zombie, or another user's
             continue
-        for name, signature in signatures:
+        for name, signature in signatures.items():
             if signature in command:
                 yield name, process
                 break

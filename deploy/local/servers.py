@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,16 +27,9 @@ TAIL_LINES = 15
 class Server:
     """One server that a test can kill, freeze and start again, on the same port and data."""
 
-    def __init__(
-        self,
-        launch: Launch,
-        log: Path,
-        is_ready: Callable[[int], bool],
-        starter: ThreadPoolExecutor,
-    ) -> None:
+    def __init__(self, launch: Launch, log: Path, starter: ThreadPoolExecutor) -> None:
         self.launch = launch
         self.log = log
-        self._is_ready = is_ready
         self._starter = starter
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +56,7 @@ class Server:
     def wait_ready(self, within_seconds: float = READY_TIMEOUT_SECONDS) -> None:
         """Raises `StackError` with the end of its log when it exits or time runs out."""
         deadline = time.monotonic() + within_seconds
-        while not self._is_ready(self.port):
+        while not self.launch.is_ready(self.port):
             code = self._process.poll() if self._process else None
             if code is not None:
                 raise StackError(f"{self.launch.name} exited with {code}:\n{tail(self.log)}")
@@ -140,8 +133,7 @@ def running(
         # The kernel ends a tied child with the thread that made it: one thread makes them all.
         starter = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="servers"))
         broker, database = (
-            Server(launch, folder / f"{launch.name}.log", is_ready, starter)
-            for launch, is_ready in zip(launches, (kafka.is_ready, mongod.is_ready), strict=True)
+            Server(launch, folder / f"{launch.name}.log", starter) for launch in launches
         )
         for server in (broker, database):
             stack.callback(server.stop)

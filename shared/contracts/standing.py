@@ -6,6 +6,8 @@ customer"). `None` stands for a customer nobody has heard of.
 
 from typing import Literal, NamedTuple
 
+from shared.contracts.events import Checkout, Event
+
 Standing = Literal["inactive", "active", "suspended", "opted_out", "banned", "merged"]
 """`banned` is opted out by force; outside it is shown as `opted_out`."""
 
@@ -78,6 +80,25 @@ def transition(
     """The standing after `action`, or why it is refused. `banned` matters to `opt_out` alone."""
     after = TRANSITIONS[action][standing]
     return "banned" if after == "opted_out" and banned else after
+
+
+def spends(event: Event) -> bool:
+    """Whether the event needs `MAY_SPEND`: it takes points for something."""
+    burns = isinstance(event.data, Checkout) and bool(event.data.points_burned)
+    return burns or event.action == "point_spend"
+
+
+def makes_profile(standing: Standing | None, event: Event, *, anonymous_events: bool) -> bool:
+    """Whether an unknown customer becomes an inactive one by this event: a guest's checkout, or any
+    event that an inactive customer may send where the program allows anonymous ones (Part 5,
+    EVT-04).
+
+    It depends on nothing but the log and the program, so that every service sees the same standing.
+    """
+    if standing is not None or event.action in TRANSITIONS:
+        return False
+    guest = isinstance(event.data, Checkout) and event.data.guest
+    return (guest or anonymous_events) and not spends(event)
 
 
 def shown(standing: Standing) -> str:

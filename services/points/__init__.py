@@ -1,0 +1,1 @@
+"""Points: balances, lots and transactions of every customer."""

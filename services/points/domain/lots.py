@@ -1,0 +1,205 @@
+"""Lots: what each earning event left, in pages, and which of them a use takes first.
+
+An account's stored lots are usually not loaded: then `hidden` is true and only what was earned
+since is known. Earning needs no more; what uses or expires lots must know all of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
+
+from shared.contracts.facts import LotUse
+
+PAGE_LOTS = 64
+"""The k-th lot ever made of an account lives in page k // 64 for good (DESIGN section 4)."""
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Sorts lots without an expiry behind all others."""
+
+
+class LotsNotLoaded(Exception):  # noqa: N818  # it names the state that was met
+    """A rule met an account whose lots it had not asked for: a bug in `needs.py`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Open points of one earning: `points` earned, `used` of them gone, `held` by reservations."""
+
+    event: str
+    n: int
+    points: int
+    used: int
+    held: int
+    earned_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def left(self) -> int:
+        """What is still there, held points included."""
+        return self.points - self.used
+
+    @property
+    def free(self) -> int:
+        """What may be taken."""
+        return self.points - self.used - self.held
+
+
+class Closed(NamedTuple):
+    """A lot that is used up or expired: it leaves its page, its history row keeps these."""
+
+    event: str
+    n: int
+    used: int
+    expired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """The open lots of one account, pages and lots in the order of making.
+
+    `hidden`: stored lots exist that are not in `pages`, the earliest of them due at `hidden_due`.
+    `closed`: lots that left since the state was last stored.
+    """
+
+    pages: Mapping[int, tuple[Lot, ...]] = field(default_factory=dict)
+    hidden: bool = False
+    hidden_due: datetime | None = None
+    closed: tuple[Closed, ...] = ()
+
+    def known(self) -> Iterator[Lot]:
+        """Every open lot that is loaded."""
+        return chain.from_iterable(self.pages.values())
+
+    def due(self) -> datetime | None:
+        """The earliest expiry of all open lots, hidden ones included."""
+        dates = [lot.expires_at for lot in self.known() if lot.expires_at is not None]
+        if self.hidden_due is not None:
+            dates.append(self.hidden_due)
+        return min(dates, default=None)
+
+
+NONE = Lots()
+
+
+def add(lots: Lots, ordinal: int, lot: Lot) -> Lots:
+    """With the account's lot number `ordinal`; one that a debt takes whole is closed at once."""
+    if lot.left == 0:
+        gone = Closed(lot.event, lot.n, lot.used, 0)
+        return Lots(lots.pages, lots.hidden, lots.hidden_due, (*lots.closed, gone))
+    page = ordinal // PAGE_LOTS
+    pages = {**lots.pages, page: (*lots.pages.get(page, ()), lot)}
+    return Lots(pages, lots.hidden, lots.hidden_due, lots.closed)
+
+
+def first_to_expire(lots: Lots, points: int) -> tuple[LotUse, ...]:
+    """At most `points` from free lots: earliest expiry first, then earliest earned, those without
+    expiry last (Part 5, lot order). Raises `LotsNotLoaded`.
+    """
+    if lots.hidden:
+        raise LotsNotLoaded
+    uses = []
+    for lot in sorted(lots.known(), key=_order):
+        if points == 0:
+            break
+        if part := min(lot.free, points):
+            uses.append(LotUse(lot.event, lot.n, part))
+            points -= part
+    return tuple(uses)
+
+
+def due(lots: Lots, now: datetime) -> tuple[LotUse, ...]:
+    """What is free of the lots whose expiry is not after `now`. Raises `LotsNotLoaded` if some of
+    those may be hidden.
+    """
+    if lots.hidden_due is not None and lots.hidden_due <= now:
+        raise LotsNotLoaded
+    return tuple(
+        LotUse(lot.event, lot.n, lot.free)
+        for lot in sorted(lots.known(), key=_order)
+        if lot.expires_at is not None and lot.expires_at <= now and lot.free
+    )
+
+
+def used(lots: Lots, uses: Iterable[LotUse]) -> Lots:
+    """After these uses; lots that are used up leave their page."""
+    return _changed(lots, uses, expires=False)
+
+
+def expired(lots: Lots, uses: Iterable[LotUse]) -> Lots:
+    """After these points expired; their lots leave their page."""
+    return _changed(lots, uses, expires=True)
+
+
+def stored(lots: Lots, *, kept_max: int) -> Lots:
+    """As known once everything is written: closed lots are forgotten, and so are the open ones
+    unless all of them are known and few enough to keep.
+    """
+    if lots.hidden or sum(map(len, lots.pages.values())) > kept_max:
+        return Lots(hidden=True, hidden_due=lots.due())
+    return Lots(lots.pages)
+
+
+def loaded(pages: Mapping[int, tuple[Lot, ...]]) -> Lots:
+    """All stored lots of an account, by page."""
+    return Lots(dict(sorted(pages.items())))
+
+
+class PageChanges(NamedTuple):
+    """What turns the stored pages into the present ones: whole pages, additions, removals."""
+
+    put: Mapping[int, tuple[Lot, ...]]
+    push: Mapping[int, tuple[Lot, ...]]
+    removed: tuple[int, ...]
+
+
+def page_changes(before: Lots, after: Lots) -> PageChanges:
+    """A page that only grew is pushed to, so that earning never has to know what is in it."""
+    put, push = {}, {}
+    for number, page in after.pages.items():
+        known = before.pages.get(number, ())
+        if page is known:
+            continue
+        if page[: len(known)] == known:
+            push[number] = page[len(known) :]
+        else:
+            put[number] = page
+    return PageChanges(put, push, tuple(before.pages.keys() - after.pages.keys()))
+
+
+def _order(lot: Lot) -> tuple[datetime, datetime]:
+    return lot.expires_at or NEVER, lot.earned_at
+
+
+def _changed(lots: Lots, uses: Iterable[LotUse], *, expires: bool) -> Lots:
+    taken = {(use.event, use.n): use.points for use in uses}
+    pages, closed = {}, list(lots.closed)
+    for number, page in lots.pages.items():
+        kept = page
+        if any((lot.event, lot.n) in taken for lot in page):
+            kept = tuple(_kept(page, taken, closed, expires=expires))
+        if kept:
+            pages[number] = kept
+    return Lots(pages, lots.hidden, lots.hidden_due, tuple(closed))
+
+
+def _kept(
+    page: Iterable[Lot],
+    taken: Mapping[tuple[str, int], int],
+    closed: list[Closed],
+    *,
+    expires: bool,
+) -> Iterator[Lot]:
+    for lot in page:
+        points = taken.get((lot.event, lot.n), 0)
+        if points < lot.left:
+            yield lot if points == 0 else _after_use(lot, points)
+        else:
+            gone = points if expires else 0
+            closed.append(Closed(lot.event, lot.n, lot.used + points - gone, gone))
+
+
+def _after_use(lot: Lot, points: int) -> Lot:
+    return Lot(
+        lot.event, lot.n, lot.points, lot.used + points, lot.held, lot.earned_at, lot.expires_at
+    )

@@ -1,18 +1,58 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install lock
+.PHONY: help install lock demo test test-fast check up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
 PYTHON :=
-bin := .venv/bin
+# make demo FULL=1: every basket of the year instead of the first days'.
+FULL :=
+
+python := .venv/bin/python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' "$(CURDIR)/Makefile"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-install: ## bring .venv to what requirements.lock says (nothing to do: no network needed)
-	@"$(CURDIR)/deploy/local/install.sh" $(PYTHON)
+install: ## make .venv what requirements.lock says, and fetch Kafka's jars; once there, needs no network
+	@./deploy/local/install.sh $(PYTHON)
+	@$(python) -m deploy.local.jars
 
-lock: install ## make requirements.lock anew from pyproject.toml
-	@$(bin)/uv lock --quiet
-	@$(bin)/uv export --quiet --all-groups --no-emit-index-url --no-emit-workspace --no-header --output-file requirements.lock
-	@"$(CURDIR)/deploy/local/install.sh"
+lock: install ## resolve pyproject.toml and Kafka's jars anew into requirements.lock and kafka.lock
+	@.venv/bin/uv lock --quiet --upgrade
+	@.venv/bin/uv export --quiet --all-groups --no-emit-index-url --no-emit-workspace --no-header --output-file requirements.lock
+	@$(python) -m deploy.local.jars --lock
+	@./deploy/local/install.sh
+
+up: install ## start Kafka, mongod and every service, and say where they are
+	@./laurel up
+
+demo: install ## run real shopping baskets through the whole platform and show what came of them (FULL=1: all)
+	@$(python) -m cli demo $(if $(FULL),--full)
+
+status: install ## show each process, whether it is ready, and its address
+	@./laurel status || [ $$? -eq 3 ]
+
+logs: install ## follow every log (one: ./laurel logs NAME)
+	@./laurel logs
+
+down: install ## stop everything, keep the data
+	@./laurel down
+
+reset: install ## stop everything and remove its data
+	@./laurel reset
+
+test: install ## run every test with coverage, on a Kafka and a mongod of their own
+	@$(python) -m pytest --cov --cov-report=term
+
+test-fast: install ## run the tests that need no server
+	@$(python) -m pytest -m "not servers"
+
+check: install ## check format, lint, types, imports between packages, and the architecture
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@$(python) -m mypy
+	@.venv/bin/lint-imports
+	@$(python) -m pytest -q tests/test_architecture.py
+
+format: install ## rewrite the code in the house format, and mend what lint can mend
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format .

@@ -18,6 +18,13 @@ RUN = uuid4().hex[:6]
 """Names beside those of another run on the same servers."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not servers"` leaves out whatever asks for the servers, directly or not."""
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """One Kafka and one mongod for the whole run, on free ports, beside any other stack.

@@ -95,7 +95,14 @@ def body_invalid(*errors: tuple[Sequence[object], str]) -> Problem:
 
 def errors_of(error: ValidationError, at: Sequence[object] = ()) -> Problem:
     """What pydantic found in a body that lies at the path `at` → 422 with a pointer each."""
-    return body_invalid(*(([*at, *found["loc"]], _in_words(found)) for found in error.errors()))
+    return body_invalid(
+        *(([*at, *_path(found["loc"])], _in_words(found)) for found in error.errors())
+    )
+
+
+def _path(found: Sequence[object]) -> Sequence[object]:
+    """Pydantic adds `[key]` where the name of a member is wrong."""
+    return found[:-1] if found and found[-1] == "[key]" else found
 
 
 def _in_words(found: Mapping[str, Any]) -> str:
@@ -155,7 +162,7 @@ async def _request_invalid(_: Request, error: Exception) -> Response:
         return Problem("not_found").response()
     if where != "body":
         return parameter_problem(found[0], str(path[0])).response()
-    return body_invalid(*((one["loc"][1:], _in_words(one)) for one in found)).response()
+    return body_invalid(*((_path(one["loc"][1:]), _in_words(one)) for one in found)).response()
 
 
 class CatchAll:

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.runtime.http.problems import Problem
@@ -22,8 +22,8 @@ class SegmentConvertor(Convertor[str]):
         return quote(value, safe="")
 
 
-# Routes look convertors up in this table while modules load, so it must be complete by then.
-register_url_convertor("segment", SegmentConvertor())
+# An entry in a table, not work: routes look their convertors up while they are made.
+CONVERTOR_TYPES["segment"] = SegmentConvertor()
 
 
 class Segments:

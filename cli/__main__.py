@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import stack
+from cli import customer, demo, load, stack, topics
 from cli.problems import CommandError
 from deploy.local.problems import StackError
 from shared.runtime.settings import SettingsError
@@ -18,6 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)
+for command in (demo.demo, load.load, customer.customer, topics.topics, topics.lag):
+    app.command()(command)
 
 
 def main() -> None:

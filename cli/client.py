@@ -7,15 +7,15 @@ from urllib.parse import quote
 
 import httpx2
 
+from cli.problems import CommandError
+from deploy.local.stack import LOCAL_KEYS
 from shared.runtime.settings import Settings
 
-LOCAL_KEY = "local-admin-key"
-"""What the local stack accepts for the tenant `demo` (API.md, conventions)."""
 TIMEOUT_SECONDS = 40.0
 """The gateway waits up to 30 s for an outcome, the query service 5 s for a position."""
 
 
-class ProblemError(Exception):
+class ProblemError(CommandError):
     """A service answered with a problem; the text is what an operator needs."""
 
     def __init__(self, url: str, status: int, problem: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ class ProblemError(Exception):
         super().__init__(f"{url} answered {status} {self.code}: {detail}")
 
 
-class AwayError(Exception):
+class AwayError(CommandError):
     """Nothing answered at the address."""
 
 
@@ -44,12 +44,13 @@ def _reachable(host: str) -> str:
 
 
 def default_key(settings: Settings) -> str:
-    """The first key that may write, of those that the environment lists; else the local stack's."""
-    for entry in settings.keys.get_secret_value().split(","):
-        key, _, rest = entry.strip().partition(":")
-        if rest.endswith(":admin"):
-            return key
-    return LOCAL_KEY
+    """The first key that may write, of those that the environment or the local stack lists."""
+    entries = (settings.keys.get_secret_value() or LOCAL_KEYS).split(",")
+    keys = [entry.strip().split(":") for entry in entries]
+    admins = [key for key, *_, role in keys if role == "admin"]
+    if not admins:
+        raise CommandError("LAUREL_KEYS names no admin key: give one with --key.")
+    return admins[0]
 
 
 def segment(identifier: str) -> str:
@@ -103,8 +104,9 @@ class Service:
         try:
             response = self._http.request(method, url, **request)
         except httpx2.TransportError as error:
+            why = str(error) or type(error).__name__
             raise AwayError(
-                f"{url} does not answer ({str(error) or type(error).__name__})"
+                f"{url} does not answer ({why}); `./laurel status` says what runs."
             ) from error
         if response.is_error:
             raise ProblemError(url, response.status_code, problem_of(response))

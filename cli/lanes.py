@@ -18,6 +18,7 @@ import msgspec
 
 from cli.client import problem_of
 from cli.pacing import PATIENCE_SECONDS, backoff, paced
+from cli.problems import CommandError
 from cli.shopping import Line
 from cli.tally import Tally
 
@@ -31,7 +32,7 @@ _AGAIN_CODES = frozenset({"rate_limited", "unavailable", "internal"})
 """Of one event in a batch: the same event, same id, may be sent again."""
 
 
-class LoadStoppedError(Exception):
+class LoadStoppedError(CommandError):
     """The gateway refuses to take anything, or has been away for too long."""
 
 

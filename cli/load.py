@@ -24,7 +24,8 @@ from rich.progress import (
 from cli import bookmark as bookmarks
 from cli import client, shopping, sources
 from cli.bookmark import Bookmark
-from cli.lanes import Loader, LoadStoppedError, Sending
+from cli.lanes import Loader, Sending
+from cli.problems import CommandError
 from cli.shopping import Line
 from cli.tally import Tally
 from shared.runtime.settings import Settings
@@ -48,7 +49,7 @@ class Source:
 
 def folder_of(settings: Settings) -> Path:
     """Where bookmarks are kept: in the stack's folder, so that `make reset` forgets them."""
-    return ROOT / settings.stack_folder / "load"
+    return ROOT / settings.stack_folder / "run" / "load"
 
 
 def shopping_source(folder: Path, url: str, key: str, baskets: int) -> Source:
@@ -176,8 +177,7 @@ def load(
     sending = Sending(url.rstrip("/"), key, lanes, batch, rate, 30 if wait else 0)
     console, folder = Console(), folder_of(settings)
     if bool(files) == shopping_data:
-        console.print("Name files to load, or --shopping (one of the two).", style="red")
-        raise typer.Exit(2)
+        raise CommandError("name files to load, or --shopping: one of the two.")
     refused = 0
     if shopping_data:
         source = shopping_source(folder, url, key, limit or shopping.BASKETS)
@@ -192,21 +192,25 @@ def _load_one(source: Source, sending: Sending, *, from_start: bool, console: Co
     """How many events were refused. Exits where the load could not go on."""
     done = source.bookmark.sent
     if done and not from_start:
+        if source.total is not None and done >= source.total:
+            console.print(f"{source.name}: all was sent before; --from-start sends it again.")
+            return 0
         console.print(f"{source.name}: {done:,} events were sent before; --from-start resends them")
     began = time.monotonic()
     try:
         tally = deliver(source, sending, from_start=from_start, console=console)
     except KeyboardInterrupt:
-        _stopped(source, "stopped", console)
+        console.print(resuming(source))
         raise typer.Exit(130) from None
-    except (LoadStoppedError, sources.BadSourceError) as error:
-        _stopped(source, str(error), console)
-        raise typer.Exit(1) from error
+    except CommandError as error:
+        raise CommandError(f"{error}\n{resuming(source)}") from error
     report(tally, time.monotonic() - began, console)
     return tally.refused.total()
 
 
-def _stopped(source: Source, why: str, console: Console) -> None:
-    console.print(f"[red]{source.name}: [/red]", end="")
-    console.print(why, markup=False)
-    console.print(f"{source.bookmark.sent:,} events are in; the same command continues from there.")
+def resuming(source: Source) -> str:
+    """For whoever stopped it, or has to start something first."""
+    return (
+        f"{source.name}: {source.bookmark.sent:,} events are in; "
+        "the same command continues from there."
+    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from cli.problems import CommandError
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -36,7 +38,7 @@ class Line(NamedTuple):
     """Why it cannot be sent at all: the place in its file and what is wrong there."""
 
 
-class DataMissingError(Exception):
+class DataMissingError(CommandError):
     """The shopping data is not installed; the text says how to get it."""
 
 

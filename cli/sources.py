@@ -8,12 +8,14 @@ from typing import IO, cast
 
 import msgspec
 
+from cli.problems import CommandError
 from cli.shopping import Line
 
 _GZIP = b"\x1f\x8b"
+_PART_BYTES = 1024 * 1024
 
 
-class BadSourceError(Exception):
+class BadSourceError(CommandError):
     """The file does not hold events; the text names the place."""
 
 
@@ -21,9 +23,12 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def fingerprint(path: Path) -> str:
-    """Of the file's content: a file that changed is another source."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of what the file holds, packed or not: a file that changed is another source."""
+    digest = hashlib.sha256()
+    with _opened(path) as file:
+        while part := file.read(_PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def events(path: Path, print_of_file: str) -> Iterator[Line]:
@@ -72,7 +77,7 @@ def _line(raw: bytes, number: int, path: Path, print_of_file: str) -> Line:
         return Line("", b"", f"{path}, event {number}: {error}")
     if has_id:
         return Line(customer, raw)
-    made = f"{path.stem}-{print_of_file[:12]}-{number}"[-128:]
+    made = f"file-{print_of_file[:16]}-{number}"
     return Line(customer, msgspec.json.encode({**members, "id": made}))
 
 

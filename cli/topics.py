@@ -1,0 +1,160 @@
+"""`laurel topics` and `laurel lag`: what Kafka holds, and how far each service has read."""
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no __all__
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
+from pymongo.errors import PyMongoError
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from cli.positions import (
+    Position,
+    Watermarks,
+    kafka_away,
+    mongo_away,
+    open_admin,
+    positions,
+    watermarks,
+)
+from cli.problems import CommandError
+from shared.contracts.topics import TOPICS
+from shared.runtime.kafka import TOPICS_TIMEOUT_SECONDS
+from shared.runtime.mongo import open_client
+from shared.runtime.settings import Settings
+
+WATCH_SECONDS = 1.0
+
+
+def topics(
+    each_partition: Annotated[
+        bool, typer.Option("--partitions", help="The offsets of each partition.")
+    ] = False,
+) -> None:
+    """List the topics with their offsets, messages and retention, as the broker has them."""
+    settings, console = Settings.from_environment(), Console()
+    try:
+        admin = open_admin(settings)
+        marks = watermarks(admin, [settings.topic(topic.name) for topic in TOPICS])
+        kept = _retentions(admin, sorted({name for name, _ in marks}))
+    except KafkaException as error:
+        raise kafka_away(settings, error) from error
+    if not marks:
+        raise CommandError(
+            f"no topics of namespace {settings.namespace}; `./laurel up` makes them."
+        )
+    console.print(_offsets_table(marks) if each_partition else _table(settings, marks, kept))
+
+
+def _retentions(admin: AdminClient, names: list[str]) -> dict[str, int]:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    answers = admin.describe_configs(resources) if resources else {}
+    return {
+        resource.name: int(answer.result(TOPICS_TIMEOUT_SECONDS)["retention.ms"].value)
+        for resource, answer in answers.items()
+    }
+
+
+def _table(
+    settings: Settings, marks: dict[tuple[str, int], Watermarks], kept: dict[str, int]
+) -> Table:
+    table = Table("topic", "key", "holds", title=f"Topics of {settings.namespace}")
+    for column in ("partitions", "messages", "low", "high", "kept"):
+        table.add_column(column, justify="right")
+    for topic in TOPICS:
+        name = settings.topic(topic.name)
+        of_topic = [mark for (of, _), mark in marks.items() if of == name]
+        if of_topic:
+            table.add_row(
+                topic.name,
+                topic.key,
+                topic.payload,
+                str(len(of_topic)),
+                f"{sum(mark.high - mark.low for mark in of_topic):,}",
+                f"{min(mark.low for mark in of_topic):,}",
+                f"{max(mark.high for mark in of_topic):,}",
+                duration(kept[name]),
+            )
+    table.caption = "low: the smallest first offset of a partition; high: the largest next one"
+    return table
+
+
+def _offsets_table(marks: dict[tuple[str, int], Watermarks]) -> Table:
+    table = Table("topic")
+    for column in ("partition", "low", "high", "messages"):
+        table.add_column(column, justify="right")
+    for name, of_topic in groupby(sorted(marks.items()), key=lambda item: item[0][0]):
+        for (_, partition), mark in of_topic:
+            table.add_row(
+                name, str(partition), f"{mark.low:,}", f"{mark.high:,}", f"{mark.high - mark.low:,}"
+            )
+        table.add_section()
+    return table
+
+
+def duration(milliseconds: int) -> str:
+    """`14 days`, `1 hour`; -1 is Kafka's word for ever."""
+    if milliseconds < 0:
+        return "for ever"
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("second", 1_000)):
+        if milliseconds >= size and milliseconds % size == 0:
+            count = milliseconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{milliseconds} ms"
+
+
+def lag(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
+) -> None:
+    """Show how far each service is behind, by its positions in MongoDB."""
+    settings, console = Settings.from_environment(), Console()
+    try:
+        with open_client(settings) as mongo:
+            admin = open_admin(settings)
+
+            def look() -> Table:
+                return lag_table(positions(admin, mongo, settings))
+
+            console.print(look()) if not watch else _watch(look, console)
+    except KafkaException as error:
+        raise kafka_away(settings, error) from error
+    except PyMongoError as error:
+        raise mongo_away(error) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def lag_table(found: Iterable[Position]) -> Table:
+    """A row per service, input and partition; a total after each input, and one of all."""
+    table = Table("service", "reads", title="Lag")
+    for column in ("partition", "position", "end", "lag"):
+        table.add_column(column, justify="right")
+    total = 0
+    for (service, topic), group in groupby(found, key=lambda one: (one.service, one.topic)):
+        rows = list(group)
+        for one in rows:
+            table.add_row(
+                service, topic, str(one.partition), f"{one.next:,}", f"{one.end:,}", f"{one.lag:,}"
+            )
+        lag_of_input = sum(one.lag for one in rows)
+        table.add_row(service, topic, "all", "", "", f"{lag_of_input:,}", style="bold")
+        table.add_section()
+        total += lag_of_input
+    table.add_row("all", "", "", "", "", f"{total:,}", style="bold")
+    return table
+
+
+def _watch(look: Callable[[], Table], console: Console) -> None:
+    with Live(look(), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            live.update(look(), refresh=True)

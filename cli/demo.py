@@ -16,12 +16,12 @@ from cli import client, probes, program, reconciliation, shopping
 from cli.bookmark import Bookmark
 from cli.client import Service
 from cli.demo_page import Results, page
-from cli.lanes import Sending
 from cli.load import Source, deliver, folder_of, report, shopping_source
 from cli.positions import Position, behind, mongo_away, open_admin, positions
 from cli.probes import Latency
 from cli.problems import CommandError
 from cli.reconciliation import Reconciliation
+from cli.sending import Sending
 from cli.stack import Display
 from cli.tally import Tally
 from deploy.local.stack import Stack

@@ -24,8 +24,8 @@ from rich.progress import (
 from cli import bookmark as bookmarks
 from cli import client, shopping, sources
 from cli.bookmark import Bookmark
-from cli.lanes import Loader, Sending
 from cli.problems import CommandError
+from cli.sending import Loader, Sending
 from cli.shopping import Line
 from cli.tally import Tally
 from shared.runtime.settings import Settings
@@ -113,7 +113,7 @@ def deliver(source: Source, sending: Sending, *, from_start: bool, console: Cons
 
 
 def _save(source: Source, loader: Loader) -> None:
-    source.bookmark.sent = max(source.bookmark.sent, loader.sent)
+    source.bookmark.sent = max(source.bookmark.sent, loader.lanes.sent)
     bookmarks.write(source.path, source.bookmark)
 
 

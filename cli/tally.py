@@ -19,7 +19,6 @@ class Tally:
     """By code."""
     problems: list[str] = field(default_factory=list)
     """The first few, in words."""
-    retries: int = 0
     waiting: str = ""
     """Why nothing moves, while nothing does."""
 

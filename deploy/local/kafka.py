@@ -27,7 +27,8 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
+# Relative to Kafka's own folder: in a path a comma would begin another.
+log.dirs=data
 
 auto.create.topics.enable=false
 # A killed broker cannot come back before its controller has given up the old one: 9 s by default.
@@ -83,16 +84,14 @@ def prepare(
 ) -> Launch:
     """Write Kafka's files into `folder`, format its storage once, and say how to start it."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "data"
     properties = folder / PROPERTIES_FILE
     properties.write_text(
-        PROPERTIES.format(port=port, controller_port=controller_port, data=_escaped(data)),
-        encoding="utf-8",
+        PROPERTIES.format(port=port, controller_port=controller_port), encoding="utf-8"
     )
     logging = folder / "log4j2.properties"
     logging.write_text(LOGGING, encoding="utf-8")
-    if not (data / "meta.properties").exists():
-        _format(jars, properties, logging)
+    if not (folder / "data" / "meta.properties").exists():
+        _format(folder, jars, logging)
     return Launch(
         name="kafka",
         command=(
@@ -102,6 +101,7 @@ def prepare(
             "kafka.Kafka",
             str(properties),
         ),
+        directory=folder,
         port=port,
         more_ports=(controller_port,),
         is_ready=is_ready,
@@ -140,14 +140,15 @@ def _java(jars: Path, logging: Path, heap_mb: int) -> tuple[str, ...]:
     )
 
 
-def _format(jars: Path, properties: Path, logging: Path) -> None:
+def _format(folder: Path, jars: Path, logging: Path) -> None:
     command = [
         *_java(jars, logging, HEAP_MB),
         *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
-        *("--cluster-id", CLUSTER_ID, "--config", str(properties)),
+        *("--cluster-id", CLUSTER_ID, "--config", PROPERTIES_FILE),
     ]
     done = subprocess.run(
         command,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=FORMAT_TIMEOUT_SECONDS,
@@ -159,8 +160,3 @@ def _format(jars: Path, properties: Path, logging: Path) -> None:
         raise StackError(
             f"Kafka's storage could not be formatted: {reason[-1] if reason else done.returncode}"
         )
-
-
-def _escaped(path: Path) -> str:
-    """A properties file takes a backslash for an escape."""
-    return str(path).replace("\\", "\\\\")

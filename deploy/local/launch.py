@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 READY_TIMEOUT_SECONDS = 2
 
@@ -13,6 +14,8 @@ class Launch:
 
     name: str
     command: tuple[str, ...]
+    directory: Path
+    """Where it is started."""
     port: int
     """Where it listens on 127.0.0.1."""
     is_ready: Callable[[int], bool]

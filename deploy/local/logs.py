@@ -21,7 +21,7 @@ def last_lines(logs: dict[str, Path], lines: int) -> Iterator[tuple[str, str]]:
 
 def follow(logs: dict[str, Path]) -> Iterator[tuple[str, str]]:
     """What is added to any of the logs from now on; never ends."""
-    files = {name: _Followed(path) for name, path in logs.items()}
+    files = {name: Followed(path) for name, path in logs.items()}
     while True:
         quiet = True
         for name, followed in files.items():
@@ -32,7 +32,7 @@ def follow(logs: dict[str, Path]) -> Iterator[tuple[str, str]]:
             time.sleep(POLL_SECONDS)
 
 
-class _Followed:
+class Followed:
     """One log, also across its rotation (supervisord renames it and begins a new one)."""
 
     def __init__(self, path: Path) -> None:

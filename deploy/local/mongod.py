@@ -61,6 +61,7 @@ def prepare(
             *(word for setting in settings for word in ("--setParameter", setting)),
             "--quiet",
         ),
+        directory=folder,
         port=port,
         is_ready=is_ready,
         signature=signature(folder),

@@ -47,10 +47,10 @@ def servers(settings: Settings, folder: Path, jars: Path) -> list[Launch]:
     return launches
 
 
-def services(settings: Settings, python: Path) -> list[Launch]:
+def services(settings: Settings, root: Path, python: Path) -> list[Launch]:
     """Every service of the table, with its port."""
     workers = iter(range(settings.health_port or WORKERS_PORT, 65_536))
-    return [_launch(service, settings, python, workers.__next__) for service in SERVICES]
+    return [_launch(service, settings, root, python, workers.__next__) for service in SERVICES]
 
 
 def starts_kafka(settings: Settings) -> bool:
@@ -82,13 +82,18 @@ def is_ready(name: str, port: int) -> bool:
 
 
 def _launch(
-    service: Service, settings: Settings, python: Path, next_worker_port: Callable[[], int]
+    service: Service,
+    settings: Settings,
+    root: Path,
+    python: Path,
+    next_worker_port: Callable[[], int],
 ) -> Launch:
     http = bool(service.port)
     port = getattr(settings, service.port) if http else next_worker_port()
     return Launch(
         name=service.name,
         command=(str(python), "-m", service.module, *filter(None, [service.role])),
+        directory=root,
         port=port,
         is_ready=serves,
         is_service=True,

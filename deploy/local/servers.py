@@ -159,6 +159,7 @@ def _spawn(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             [*tied, *launch.command],
+            cwd=launch.directory,
             env=environment(launch.environment),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -147,10 +147,10 @@ class Stack:
         )
         launches = [
             *programs.servers(self.settings, self.folder, fetched),
-            *programs.services(self.settings, Path(sys.executable)),
+            *programs.services(self.settings, self.root, Path(sys.executable)),
         ]
         preflight.check_ports(launches)
-        supervisor.spawn(launches, self.root, self._child_environment())
+        supervisor.spawn(launches, self._child_environment())
         parts = [Part(launch.name, launch.port, launch.is_service) for launch in launches]
         record = {"settings": self._fingerprint(), "parts": parts}
         self._record.write_text(json.dumps(record), encoding="utf-8")

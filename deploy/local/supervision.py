@@ -96,10 +96,10 @@ class Supervisor:
                 return False
         return True
 
-    def spawn(self, launches: Sequence[Launch], root: Path, environment: Mapping[str, str]) -> None:
+    def spawn(self, launches: Sequence[Launch], environment: Mapping[str, str]) -> None:
         """Start it with none of its programs started; its children get `environment`."""
         configuration = self.folder / "run" / "supervisord.conf"
-        configuration.write_text(self._configuration(launches, root), encoding="utf-8")
+        configuration.write_text(self._configuration(launches), encoding="utf-8")
         done = subprocess.run(
             [sys.executable, *shlex.split(SIGNATURE), "-c", str(configuration)],
             cwd=self.folder,
@@ -157,7 +157,7 @@ class Supervisor:
         finally:
             transport.close()
 
-    def _configuration(self, launches: Sequence[Launch], root: Path) -> str:
+    def _configuration(self, launches: Sequence[Launch]) -> str:
         parts = [CONFIGURATION.format(socket=_literal(str(self.socket)))]
         for launch in launches:
             pairs = [f'{name}="{value}"' for name, value in launch.environment.items()]
@@ -165,7 +165,7 @@ class Supervisor:
                 PROGRAM.format(
                     name=launch.name,
                     command=_literal(shlex.join(launch.command)),
-                    directory=_literal(str(root)),
+                    directory=_literal(str(launch.directory)),
                     environment=_literal(",".join(pairs)),
                     stop_seconds=STOP_SECONDS,
                 )

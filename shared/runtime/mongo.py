@@ -162,6 +162,7 @@ class MongoStore:
                 {
                     "$inc": {"epoch": 1},
                     "$set": {"session": self._session_id, "worker": self._worker},
+                    "$setOnInsert": {"batch": 0},
                 },
                 upsert=True,
                 return_document=ReturnDocument.AFTER,

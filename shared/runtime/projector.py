@@ -44,8 +44,9 @@ POLL_SECONDS = 0.05
 CONFLICT_TRIES = 3
 UNAVAILABLE_SECONDS = 90.0
 """How long a batch waits for the database before the process gives up and is started anew."""
-ACKNOWLEDGED_SECONDS = 150.0
-"""Longer than the producer's own limit, which is what normally speaks first."""
+ACKNOWLEDGED_SECONDS = 120.0
+"""How long an announcement may wait for a broker that is away before the process gives up and is
+started anew; below the 300 s after which the group would drop us."""
 STOP_SECONDS = 20.0
 LAG_EVERY_SECONDS = 2.0
 
@@ -288,7 +289,10 @@ class Projector:
 
     def _fence(self, before: Mapping[int, Cursor]) -> None:
         now = self._store.places(list(before))
-        self.owned.fence([p for p, cursor in before.items() if now.get(p) != _place(cursor)])
+        lost = [p for p, cursor in before.items() if now.get(p) != _place(cursor)]
+        if not lost:
+            raise BrokenInvariant("a cursor did not move, though every epoch and batch is ours")
+        self.owned.fence(lost)
 
     def _happened(self, after: Mapping[int, Cursor], before: Mapping[int, Cursor]) -> bool:
         """Whether a commit without an answer took place: then every cursor stands behind it."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.points.domain.balances import balances_after
-from services.points.domain.checkouts import remembered, transaction_of
+from services.points.domain.checkouts import transaction_of
 from services.points.domain.decide import decide
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.decisions import Decision, accepted, refused
@@ -288,7 +288,7 @@ FIRST = {"facts": [{"type": "points_earned"}], "balances": {"main": {"score": 12
 def after_first(*later: Event) -> Any:
     """A customer whose transaction `T-1` is taken by a checkout of 120.00."""
     first = FirstCheckout(checkout("120.00").digest, FIRST)
-    return remembered(happened([opt_in(), *later], RULES), "T-1", first)
+    return happened([opt_in(), *later], RULES).with_checkouts({"T-1": first})
 
 
 def test_the_same_checkout_again_answers_what_the_first_one_did_and_changes_nothing() -> None:
@@ -299,9 +299,8 @@ def test_the_same_checkout_again_answers_what_the_first_one_did_and_changes_noth
 
 def test_a_repeat_is_answered_whatever_the_standing_is_by_then() -> None:
     burning = checkout("1.00", points_burned=5)
-    state = remembered(
-        happened([opt_in(), suspend()], RULES), "T-1", FirstCheckout(burning.digest, FIRST)
-    )
+    first = FirstCheckout(burning.digest, FIRST)
+    state = happened([opt_in(), suspend()], RULES).with_checkouts({"T-1": first})
     assert decide(burning, state, RULES).outcome == "accepted"
 
 

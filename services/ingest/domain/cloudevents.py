@@ -18,7 +18,7 @@ _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 
 
 def read(members: object) -> dict[str, Any] | Refusal:
-    """The event of a CloudEvent, version 1.0; context attributes that mean nothing to us are left out.
+    """The event of a CloudEvent 1.0, without the context attributes that mean nothing to us.
 
     `data_base64` is refused: data of an event is JSON.
     """

@@ -8,7 +8,7 @@ from services.points.domain.customers import CustomerPoints
 from services.points.domain.earning import points_earned, total_of
 from services.points.domain.program import AccountRules, Program
 from services.points.domain.spending import spend
-from services.points.domain.transactions import FirstCheckout, Transaction
+from services.points.domain.transactions import Transaction
 from shared.contracts.decisions import Decision, accepted, refused
 from shared.contracts.events import Checkout, Event
 from shared.contracts.facts import PointsEarned, PointsFact, PointsSpent
@@ -48,17 +48,6 @@ def transaction_of(event: Event, decision: Decision, program: Program) -> Transa
         rewarded=sum(fact.points for fact in decision.facts if isinstance(fact, PointsEarned)),
         burned=sum(fact.points for fact in decision.facts if isinstance(fact, PointsSpent)),
         digest=event.digest,
-    )
-
-
-def remembered(state: CustomerPoints, id_: str, first: FirstCheckout) -> CustomerPoints:
-    """The state that knows this transaction id is taken."""
-    return CustomerPoints(
-        state.standing,
-        state.generation,
-        state.since,
-        state.accounts,
-        {**state.checkouts, id_: first},
     )
 
 

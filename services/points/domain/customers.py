@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.points.domain import lots
 from services.points.domain.accounts import Account
+from services.points.domain.lots import Lot, Lots
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.standing import Standing
 
@@ -26,5 +28,48 @@ class CustomerPoints:
         """One that was never touched has nothing on it."""
         return self.accounts.get(id_) or Account(id_)
 
+    def with_lots(self, id_: str, pages: Mapping[int, tuple[Lot, ...]]) -> "CustomerPoints":
+        """Knowing all open lots of one account, by page."""
+        account = _with(self.account(id_), lots.loaded(pages))
+        return CustomerPoints(
+            self.standing,
+            self.generation,
+            self.since,
+            {**self.accounts, id_: account},
+            self.checkouts,
+        )
+
+    def with_checkouts(self, checkouts: Mapping[str, FirstCheckout]) -> "CustomerPoints":
+        """Knowing these transaction ids beside those it knows."""
+        return CustomerPoints(
+            self.standing,
+            self.generation,
+            self.since,
+            self.accounts,
+            {**self.checkouts, **checkouts},
+        )
+
+    def stored(self, *, lots_kept_max: int) -> "CustomerPoints":
+        """What stays known once all of it is written (see `lots.stored`)."""
+        accounts = {
+            id_: _with(account, lots.stored(account.lots, kept_max=lots_kept_max))
+            for id_, account in self.accounts.items()
+        }
+        return CustomerPoints(self.standing, self.generation, self.since, accounts)
+
 
 UNKNOWN = CustomerPoints()
+
+
+def _with(account: Account, known: Lots) -> Account:
+    return Account(
+        account.id,
+        account.score,
+        account.spent,
+        account.pending,
+        account.reserved,
+        account.expired,
+        account.made,
+        account.due,
+        known,
+    )

@@ -42,6 +42,7 @@ class Page(Parameters):
 
 
 P = TypeVar("P", bound=Parameters)
+S = TypeVar("S")
 
 
 def parameters(request: Request, model: type[P]) -> P:
@@ -78,16 +79,19 @@ def make_cursor(place: Sequence[Step], *bound_to: object) -> str:
     return urlsafe_b64encode(msgspec.json.encode([_bound(bound_to), *place])).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, *bound_to: object) -> list[Step]:
-    """`make_cursor` back; 400 `cursor_mismatch` for another list's, else `parameter_invalid`."""
+def read_cursor(cursor: str, shape: type[S], *bound_to: object) -> S:
+    """`make_cursor` back, as `shape` (such as `tuple[str, int]`).
+
+    400 `cursor_mismatch` for another list's, `parameter_invalid` for what no list gave out.
+    """
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         bound, *place = msgspec.json.decode(urlsafe_b64decode(padded), type=list[Step])
+        if bound == _bound(bound_to):
+            return msgspec.convert(place, shape)
     except (ValueError, msgspec.MsgspecError) as error:
         raise Problem("parameter_invalid", "cursor is none of ours.", parameter="cursor") from error
-    if bound != _bound(bound_to):
-        raise Problem("cursor_mismatch", "Send a cursor with the parameters that it came from.")
-    return place
+    raise Problem("cursor_mismatch", "Send a cursor with the parameters that it came from.")
 
 
 def _bound(to: tuple[object, ...]) -> str:

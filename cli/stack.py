@@ -1,7 +1,7 @@
 """`laurel up`, `down`, `status`, `logs`, `reset`: the local stack from the command line."""
 
 import itertools
-import os
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Self
 
@@ -61,9 +61,7 @@ def reset() -> None:
     stack = Stack(Settings.from_environment())
     with Display() as display:
         removed = stack.reset(display.show)
-    console.print(
-        f"Removed {os.path.relpath(stack.folder)}." if removed else "There is no data to remove."
-    )
+    console.print(f"Removed {_shown(stack.folder)}." if removed else "There is no data to remove.")
 
 
 @app.command()
@@ -173,7 +171,7 @@ def _print_addresses(stack: Stack) -> None:
         for entry in LOCAL_KEYS.split(","):
             key, tenant, role = entry.split(":")
             table.add_row("key", key, f"tenant {tenant}, {role}")
-    table.add_row("logs", os.path.relpath(stack.logs), "./laurel logs [NAME]")
+    table.add_row("logs", _shown(stack.logs), "./laurel logs [NAME]")
     console.print(table)
     console.print("Next: `make demo`, `make status`, `make down`.")
 
@@ -183,6 +181,11 @@ def _address(row: Row) -> str:
     if row.part.name == "mongod":
         return f"mongodb://{local}/?replicaSet=laurel"
     return f"http://{local}" if row.part.is_service else local
+
+
+def _shown(path: Path) -> str:
+    """As somebody would type it here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _about(row: Row) -> str:

@@ -1,6 +1,7 @@
 """One mongod as a replica set of one member: its command line, and whether it is ready."""
 
 import re
+import signal
 import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -124,6 +125,8 @@ def _program() -> Path:
         )
     except OSError as error:
         raise StackError(f"{explain(str(error))}, {ELSEWHERE}.") from error
+    if tried.returncode == -signal.SIGILL:
+        raise StackError(f"mongod needs a processor with AVX: use another machine, {ELSEWHERE}.")
     if tried.returncode:
         raise StackError(f"{explain(tried.stderr.strip())}, {ELSEWHERE}.")
     return program

@@ -205,7 +205,8 @@ class Stack:
         return "\n".join(parts)
 
     def _log(self, name: str) -> str:
-        return os.path.relpath(self.logs / f"{name}.log", self.root)
+        log = self.logs / f"{name}.log"
+        return str(log.relative_to(self.root) if log.is_relative_to(self.root) else log)
 
     def _refuse_other_settings(self) -> None:
         """A running stack keeps the settings it was started with."""

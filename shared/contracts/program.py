@@ -84,8 +84,8 @@ def _time_zones() -> frozenset[str]:
 
 Percent = Annotated[
     Decimal,
-    BeforeValidator(_exact),
     Field(gt=0, le=100, decimal_places=2),
+    BeforeValidator(_exact),
     AfterValidator(_plain),
 ]
 """More than 0, at most 100, two digits after the point: whole basis points."""

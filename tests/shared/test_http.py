@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 import structlog
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -112,8 +112,10 @@ def starlette_app() -> Starlette:
 
 def fastapi_app() -> FastAPI:
     app = FastAPI(title="Test", openapi_url=None)
+    router = APIRouter()
     for path, does, methods in ROUTES:
-        app.add_api_route(path, does, methods=methods, response_model=None)
+        router.add_api_route(path, does, methods=methods, response_model=None)
+    app.include_router(router)
 
     @app.post("/paint")
     def paint(body: Paint, _: Annotated[object, Depends(KEYS.writer)]) -> int:
@@ -179,7 +181,7 @@ def test_every_error_is_a_problem(
 
 
 def test_a_wrong_method_is_told_all_the_right_ones(client: TestClient) -> None:
-    assert {"GET", "POST"} <= set(client.delete("/echo").headers["allow"].split(", "))
+    assert client.delete("/echo").headers["allow"].replace("HEAD, ", "") == "GET, POST"
 
 
 def test_a_bug_is_logged_without_what_was_sent(client: TestClient) -> None:

@@ -30,13 +30,14 @@ def _whole_number(text: object) -> object:
     return text
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+PlainDigits = BeforeValidator(_whole_number)
+"""For parameters that are whole numbers: `Annotated[int, Field(ge=1), PlainDigits]`."""
 
 
 class Page(Parameters):
     """What every list takes. A list narrows `sort` to its own words."""
 
-    limit: Annotated[WholeNumber, Field(ge=1, le=LIMIT_MAX)] = 20
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), PlainDigits] = 20
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     count: Literal["exact"] | None = None
 

@@ -33,6 +33,7 @@ _BY_STATUS = {
     429: "rate_limited",
     503: "unavailable",
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _WORDS = {
     "extra_forbidden": "is no known member",
     "missing": "is required",
@@ -141,18 +142,17 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     code = _BY_STATUS.get(found.status_code, "internal")
     headers = dict(found.headers or {})
     if code == "method_not_allowed":
-        headers["allow"] = ", ".join(sorted(_methods(request.app.routes, request.scope)))
+        headers = {"allow": ", ".join(_methods(request.app.routes, request.scope))}
     return Problem(code, headers=headers).response()
 
 
-def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
-    """All that the path takes: Starlette names only the methods of the first route that fits."""
-    return {
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
+    """All that the path takes: frameworks name only the methods of the first route that fits."""
+    return [
         method
-        for route in routes
-        if route.matches(scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ()
-    }
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _request_invalid(_: Request, error: Exception) -> Response:

@@ -1,0 +1,1 @@
+"""What may change in a program, and what a change changes besides."""

@@ -5,11 +5,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import truststore
 from jgo.maven import Dependency as MavenDependency
 from jgo.maven import MavenContext, PythonResolver
 
@@ -55,7 +57,7 @@ def fetch(cache: Path, report: Callable[[int, int], None] = lambda _done, _all: 
         made = Path(scratch, "jars")
         made.mkdir()
         context = _context(Path(scratch, "maven"))
-        with ThreadPoolExecutor(CONNECTIONS_MAX) as pool:
+        with _system_certificates(), ThreadPoolExecutor(CONNECTIONS_MAX) as pool:
             waiting = [pool.submit(_download, context, jar, made) for jar in jars]
             for done, future in enumerate(waiting, start=1):
                 future.result()
@@ -70,7 +72,7 @@ def lock() -> None:
     The binder is resolved by itself: in one resolution with Kafka its dependencies pull
     kafka-clients down to 3.9, and the broker crashes.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with _system_certificates(), tempfile.TemporaryDirectory() as scratch:
         context = _context(Path(scratch))
         kafka = _resolved(context, f"org.apache.kafka:kafka_2.13:{KAFKA}")
         core = next(found for found in kafka if found.artifactId == "log4j-core")
@@ -106,8 +108,8 @@ def _download(context: MavenContext, jar: Jar, target: Path) -> None:
         path = component.artifact().resolve()
     except (OSError, RuntimeError) as error:
         raise StackError(
-            f"Kafka's {jar.filename} could not be downloaded from Maven Central ({_short(error)}); "
-            "the first start needs the network, later ones do not."
+            f"Kafka's {jar.filename} could not be downloaded from Maven Central: the first start "
+            f"needs the network, later ones do not. ({_innermost(error)})"
         ) from error
     if _sha256(path) != jar.sha256:
         raise StackError(
@@ -130,8 +132,22 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+@contextmanager
+def _system_certificates() -> Iterator[None]:
+    """As pip does: what this machine trusts, and not only what the package certifi lists."""
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
+
+
+def _innermost(error: BaseException) -> str:
+    """The network library wraps the reason in three exceptions."""
+    inner = getattr(error, "reason", None) or next(iter(error.args), None)
+    if isinstance(inner, BaseException):
+        return _innermost(inner)
+    return f"{type(error).__name__}: {str(error)[:120]}"
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from rich.progress import Progress
 from cli import client, probes, program, reconciliation, shopping
 from cli.bookmark import Bookmark
 from cli.client import Service
+from cli.delivery import Source, deliver, folder_of, report, shopping_source
 from cli.demo_page import Results, page
-from cli.load import Source, deliver, folder_of, report, shopping_source
 from cli.positions import Position, behind, mongo_away, open_admin, positions
 from cli.probes import Latency
 from cli.problems import CommandError

@@ -82,5 +82,6 @@ def _line(raw: bytes, number: int, path: Path, print_of_file: str) -> Line:
 
 
 def _text(member: msgspec.Raw | None) -> str:
-    """What the gateway will refuse (a number as customer) still needs a lane."""
-    return "" if member is None or member == b"null" else bytes(member).decode()
+    """As it is written: what the gateway will refuse (a number as customer) needs a lane too."""
+    written = bytes(member or b"null").decode()
+    return "" if written == "null" else written

@@ -92,6 +92,7 @@ def steps() -> st.SearchStrategy[Step]:
         Step,
         hours,
         st.sampled_from([opt_in(), suspend(), unsuspend(), opt_out(), opt_out(banned=True)]),
+        st.none(),
     )
     return st.one_of(earning, earning, taking, taking, buying, buying, standing)
 

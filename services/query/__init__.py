@@ -1,0 +1,1 @@
+"""Query: what clients and the Backoffice read. Decides nothing."""

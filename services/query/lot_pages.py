@@ -1,0 +1,99 @@
+"""Lots as points stores them, in pages and closed ones: what is due, what became of each."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from services.query.known import Known
+from services.query.lots import Lot, LotId, lapsing
+from services.query.streams import earned
+from shared.runtime.ports import Document
+
+SAME_STATE_TRIES = 3
+PAGES_ASKED_MAX = 100
+"""Ranges of lot pages in one query."""
+
+
+class LotPages:
+    """The collections `states`, `lots` and `closed` of points, read-only."""
+
+    def __init__(self, points: AsyncDatabase[Document]) -> None:
+        self._states = points["states"]
+        self._pages = points["lots"]
+        self._closed = points["closed"]
+
+    async def due(self, customer: Known, now: datetime) -> tuple[Known, Mapping[str, int]]:
+        """The customer again, and the points of due lots by account, as of one moment.
+
+        State and pages are two reads: they belong together where the state is the same before and
+        after. One that changes all the time is taken as it is after the last try.
+        """
+        due: dict[str, dict[str, int]] = {}
+        for _ in range(SAME_STATE_TRIES):
+            if not _due(customer, now):
+                return customer, {}
+            due = await self._due_points([customer], now)
+            state = await self._states.find_one({"_id": customer.key})
+            same, customer = state == customer.state, replace(customer, state=state)
+            if same:
+                break
+        return customer, due.get(customer.key, {})
+
+    async def due_by_customer(self, cards: Collection[Document], now: datetime) -> dict[str, int]:
+        """Points of due lots by the key of a card's customer."""
+        keys = [card["_id"] for card in cards]
+        fields = {"tenant": 1, "customer": 1, "accounts": 1, "generation": 1}
+        states = self._states.find({"_id": {"$in": keys}}, fields)
+        known = [Known(each["tenant"], each["customer"], None, each) async for each in states]
+        due = await self._due_points(known, now)
+        return {key: sum(accounts.values()) for key, accounts in due.items()}
+
+    async def _due_points(
+        self, customers: Iterable[Known], now: datetime
+    ) -> dict[str, dict[str, int]]:
+        wanted = [known.pages(account) for known in customers for account in _due(known, now)]
+        points: dict[str, dict[str, int]] = {}
+        for start in range(0, len(wanted), PAGES_ASKED_MAX):
+            pages = {"$or": wanted[start : start + PAGES_ASKED_MAX]}
+            asked = {**pages, "lots.expires_at": {"$lte": now}}
+            async for page in self._pages.find(asked):
+                sums = points.setdefault(page["customer"], {})
+                lapsed = lapsing(map(_open_lot, page["lots"]), now)
+                sums[page["account"]] = sums.get(page["account"], 0) + lapsed
+        return points
+
+    async def made_by(self, customer: Known, decisions: Iterable[Document]) -> dict[LotId, Lot]:
+        """The lots that these decisions made, as they are now.
+
+        Open ones first: a lot only ever moves from its page to the closed ones, so none is missed.
+        """
+        made = dict(lot for decision in decisions for lot in earned(decision))
+        if not made:
+            return {}
+        events = list({id_.event for id_ in made})
+        found: dict[LotId, Lot] = {}
+        async for page in self._pages.find({**customer.pages(), "lots.event": {"$in": events}}):
+            for lot in page["lots"]:
+                found[LotId(lot["event"], lot["n"], page["account"])] = _open_lot(lot)
+        gone = {customer.closed(id_): id_ for id_ in made if id_ not in found}
+        if gone:
+            async for lot in self._closed.find({"_id": {"$in": list(gone)}}):
+                id_ = gone[lot["_id"]]
+                found[id_] = _closed_lot(lot, made[id_])
+        return found
+
+
+def _due(customer: Known, now: datetime) -> list[str]:
+    """Accounts that have a lot whose date has passed."""
+    accounts = (customer.state or {}).get("accounts", {})
+    return [id_ for id_, account in accounts.items() if (due := account.get("due")) and due <= now]
+
+
+def _open_lot(lot: Document) -> Lot:
+    return Lot(lot["points"], lot["used"], lot["held"], lot.get("expired", 0), lot["expires_at"])
+
+
+def _closed_lot(lot: Document, fact: Document) -> Lot:
+    return Lot(fact["points"], lot["used"], 0, lot["expired"], fact["expires_at"])

@@ -22,6 +22,7 @@ from rich.progress import (
 from cli import bookmark as bookmarks
 from cli import shopping, sources
 from cli.bookmark import Bookmark
+from cli.client import ProblemError, Service
 from cli.sending import Loader, Sending
 from cli.shopping import Line
 from cli.tally import Tally
@@ -49,14 +50,18 @@ def folder_of(settings: Settings) -> Path:
     return ROOT / settings.stack_folder / "run" / "load"
 
 
-def shopping_source(folder: Path, url: str, key: str, baskets: int) -> Source:
-    """All enrolments, then the first `baskets` baskets. The first load decides by how many weeks
-    the times move, and writes it down before anything is sent.
+def shopping_source(folder: Path, sending: Sending, baskets: int, query: Service | None) -> Source:
+    """All enrolments, then the first `baskets` baskets.
+
+    The first load decides by how many weeks the times move, and writes it down before anything is
+    sent. Where the file is lost but the events are there, `query` knows the weeks.
     """
-    path = bookmarks.place(folder, "shopping", url, key)
+    path = bookmarks.place(folder, "shopping", sending.url, sending.key)
     bookmark = bookmarks.read(path)
     if bookmark.weeks is None:
-        bookmark.weeks = shopping.weeks_until(datetime.now(UTC))
+        bookmark.weeks = _weeks_of_earlier_load(query) if query else None
+        if bookmark.weeks is None:
+            bookmark.weeks = shopping.weeks_until(datetime.now(UTC))
         bookmarks.write(path, bookmark)
     lines = shopping.read_lines()
     baskets = min(baskets, shopping.BASKETS)
@@ -64,10 +69,21 @@ def shopping_source(folder: Path, url: str, key: str, baskets: int) -> Source:
     return Source("shopping data", events, shopping.HOUSEHOLDS + baskets, path, bookmark)
 
 
-def file_source(folder: Path, url: str, key: str, file: Path, limit: int | None) -> Source:
+def _weeks_of_earlier_load(query: Service) -> int | None:
+    try:
+        outcome = query.get(f"/v1/events/{shopping.FIRST_BASKET_ID}")
+    except ProblemError as problem:
+        if problem.status == 404:
+            return None
+        raise
+    time_of_it = outcome.get("time")
+    return time_of_it and shopping.weeks_moved(datetime.fromisoformat(time_of_it))
+
+
+def file_source(folder: Path, sending: Sending, file: Path, limit: int | None) -> Source:
     """The events of one file, its first `limit` ones where given."""
     print_of_file = sources.fingerprint(file)
-    path = bookmarks.place(folder, print_of_file, url, key)
+    path = bookmarks.place(folder, print_of_file, sending.url, sending.key)
     lines = islice(sources.events(file, print_of_file), limit)
     return Source(file.name, lines, limit, path, bookmarks.read(path))
 

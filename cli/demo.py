@@ -15,7 +15,7 @@ from rich.progress import Progress
 from cli import client, probes, program, reconciliation, shopping
 from cli.bookmark import Bookmark
 from cli.client import Service
-from cli.delivery import Source, deliver, folder_of, report, shopping_source
+from cli.delivery import deliver, folder_of, report, shopping_source
 from cli.demo_page import Results, page
 from cli.positions import Position, behind, mongo_away, open_admin, positions
 from cli.probes import Latency
@@ -99,27 +99,28 @@ def _run(settings: Settings, wanted: int, console: Console) -> Results:
         Service(settings.query_url, key) as query,
     ):
         place = Place(settings, key, gateway, query)
-        source = shopping_source(folder_of(settings), gateway.url, key, wanted)
-        there = baskets_there(source.bookmark, wanted)
-        if there.send != wanted:
-            source = shopping_source(folder_of(settings), gateway.url, key, there.send)
-        tally, seconds = _stream(place, source, console)
+        tally, seconds, compare = _stream(place, wanted, console)
         return Results(
             settings=settings,
             tally=tally,
             seconds=seconds,
             latency=_probe(place, console),
             top=_top(query),
-            reconciliation=_reconcile(place, there.compare, console),
+            reconciliation=_reconcile(place, compare, console),
         )
 
 
-def _stream(place: Place, source: Source, console: Console) -> tuple[Tally, float]:
+def _stream(place: Place, wanted: int, console: Console) -> tuple[Tally, float, int]:
     """Everything from the start: what is there already only makes repeats.
 
-    Seconds are from the first event sent until every service has taken in everything.
+    What came of it; the seconds from the first event sent until every service has taken in
+    everything; and how many baskets the balances must show.
     """
-    sending = Sending(place.gateway.url, place.key)
+    sending, folder = Sending(place.gateway.url, place.key), folder_of(place.settings)
+    source = shopping_source(folder, sending, wanted, place.query)
+    there = baskets_there(source.bookmark, wanted)
+    if there.send != wanted:
+        source = shopping_source(folder, sending, there.send, place.query)
     began = time.monotonic()
     tally = deliver(source, sending, from_start=True, console=console)
     _catch_up(place.settings)
@@ -129,7 +130,7 @@ def _stream(place: Place, source: Source, console: Console) -> tuple[Tally, floa
         raise CommandError(
             "events were refused (see above). Where this stack holds other data: `make reset`."
         )
-    return tally, seconds
+    return tally, seconds, there.compare
 
 
 def _catch_up(settings: Settings) -> None:

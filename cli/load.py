@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cli import client, shopping
+from cli.client import Service
 from cli.delivery import Source, deliver, file_source, folder_of, report, shopping_source
 from cli.problems import CommandError
 from cli.sending import Sending
@@ -42,17 +43,20 @@ def load(
 ) -> None:
     """Send events to the gateway; run it again to continue where it stopped."""
     settings = Settings.from_environment()
-    url, key = url or client.gateway_url(settings), key or client.default_key(settings)
-    sending = Sending(url.rstrip("/"), key, lanes, batch, rate, 30 if wait else 0)
+    gateway = (url or client.gateway_url(settings)).rstrip("/")
+    key = key or client.default_key(settings)
+    sending = Sending(gateway, key, lanes, batch, rate, 30 if wait else 0)
     console, folder = Console(), folder_of(settings)
     if bool(files) == shopping_data:
         raise CommandError("name files to load, or --shopping: one of the two.")
     refused = 0
     if shopping_data:
-        source = shopping_source(folder, url, key, limit or shopping.BASKETS)
+        with Service(settings.query_url, key) as query:
+            known = None if url else query  # another gateway's query service is not known here
+            source = shopping_source(folder, sending, limit or shopping.BASKETS, known)
         refused += _load_one(source, sending, from_start=from_start, console=console)
     for file in files or []:
-        source = file_source(folder, url, key, file, limit)
+        source = file_source(folder, sending, file, limit)
         refused += _load_one(source, sending, from_start=from_start, console=console)
     raise typer.Exit(1 if refused else 0)
 

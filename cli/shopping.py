@@ -22,6 +22,8 @@ BASKETS = 155_848
 HOUSEHOLDS = 2_469
 ACCOUNT = "main"
 CURRENCY = "USD"
+FIRST_BASKET_ID = "basket-31198570044"
+FIRST_BASKET = datetime(2017, 1, 1, 11, 53, 26, tzinfo=UTC)
 LAST_BASKET = datetime(2018, 1, 1, 4, 1, 20, tzinfo=UTC)
 _WEEK = timedelta(weeks=1)
 _COLUMNS = [
@@ -61,6 +63,11 @@ def read_lines() -> "pl.DataFrame":
 def weeks_until(now: datetime) -> int:
     """How many whole weeks to move the data by, so that the last basket is less than a week old."""
     return (now - LAST_BASKET) // _WEEK
+
+
+def weeks_moved(first_basket: datetime) -> int:
+    """By how many weeks a load moved the data whose first basket has this time."""
+    return round((first_basket - FIRST_BASKET) / _WEEK)
 
 
 def customer_of(household: int) -> str:

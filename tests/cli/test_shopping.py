@@ -129,3 +129,12 @@ def test_the_last_basket_lies_in_the_week_before_the_load(days: int) -> None:
 def test_a_moved_basket_keeps_its_day_of_the_week_and_its_hour(checkouts: list[Line]) -> None:
     moved = datetime.fromisoformat(_event(checkouts[0])["time"])
     assert (moved.weekday(), moved.hour) == (datetime(2017, 1, 1).weekday(), 11)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("weeks", [0, 1, 460])
+def test_the_first_basket_tells_by_how_much_a_load_moved_the_data(
+    lines: pl.DataFrame, weeks: int
+) -> None:
+    event = _event(next(shopping.checkouts(lines, weeks, 1)))
+    assert event["id"] == shopping.FIRST_BASKET_ID
+    assert shopping.weeks_moved(datetime.fromisoformat(event["time"])) == weeks

@@ -50,7 +50,7 @@ check: install ## check format, lint, types, imports between packages, and the a
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(python) -m mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 	@$(python) -m pytest -q tests/test_architecture.py
 
 format: install ## rewrite the code in the house format, and mend what lint can mend

@@ -164,9 +164,12 @@ class Stack:
         try:
             new = [part for part in parts if part.name in to_start or not part.is_ready()]
             self._wait_ready(supervisor, new, report)
-        except StackError:
-            if not service:  # without its servers nothing of the stack is of use
-                supervisor.shutdown()
+        except StackError as error:
+            if service:
+                raise StackError(
+                    f"{error}\nThe rest runs on (`./laurel status`); `./laurel down` stops it."
+                ) from error
+            supervisor.shutdown()  # without its servers nothing of the stack is of use
             raise
         return to_start
 

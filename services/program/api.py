@@ -1,7 +1,7 @@
 """The HTTP side of the program: accounts, settings, and the history of both (API.md, Program)."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -16,11 +16,20 @@ from services.program.answers import (
     entity_answer,
 )
 from services.program.changes import Changes
+from services.program.description import (
+    AccountAnswer,
+    AccountsAnswer,
+    HistoryAnswer,
+    SettingsAnswer,
+    gives,
+    takes,
+)
 from services.program.domain import accounts, settings
 from services.program.domain.revisions import Program
 from services.program.listing import EntityList, page
 from services.program.preconditions import Expected, expected
 from services.program.repository import HistoryFilter, ProgramRepository
+from shared.contracts.program import Account, Settings
 from shared.runtime.http import (
     Credential,
     Credentials,
@@ -72,7 +81,12 @@ def _add_account_reads(
 ) -> None:
     reader = Depends(credentials.reader)
 
-    @router.get("/accounts", tags=["accounts"], openapi_extra=documented(EntityList))
+    @router.get(
+        "/accounts",
+        tags=["accounts"],
+        responses=gives(AccountsAnswer, 200),
+        openapi_extra=documented(EntityList),
+    )
     async def list_accounts(request: Request, by: Annotated[Credential, reader]) -> Response:
         """The accounts; archived ones only with `?status=archived`."""
         query = parameters(request, EntityList)
@@ -80,7 +94,9 @@ def _add_account_reads(
         shown, cursor, total = page(found, query, by.tenant, accounts.KIND)
         return _list(map(entity_answer, shown), cursor, total if query.count else None)
 
-    @router.get("/accounts/{account:segment}", tags=["accounts"])
+    @router.get(
+        "/accounts/{account:segment}", tags=["accounts"], responses=gives(AccountAnswer, 200)
+    )
     async def get_account(
         request: Request, account: str, by: Annotated[Credential, reader]
     ) -> Response:
@@ -95,7 +111,12 @@ def _add_account_reads(
 def _add_account_writes(router: APIRouter, changes: Changes, credentials: Credentials) -> None:
     writer = Depends(credentials.writer)
 
-    @router.put("/accounts/{account:segment}", tags=["accounts"], openapi_extra=_takes("Account"))
+    @router.put(
+        "/accounts/{account:segment}",
+        tags=["accounts"],
+        responses=gives(AccountAnswer, 200, 201),
+        openapi_extra=takes(Account),
+    )
     async def put_account(
         request: Request, account: str, by: Annotated[Credential, writer], expects: Expects
     ) -> Response:
@@ -123,9 +144,14 @@ def _add_account_writes(router: APIRouter, changes: Changes, credentials: Creden
         return change_status
 
     for step in get_args(accounts.Step):
-        path = f"/accounts/{{account:segment}}/{step}"
-        name = f"{step}_account"
-        router.add_api_route(path, step_of(step), methods=["POST"], name=name, tags=["accounts"])
+        router.add_api_route(
+            f"/accounts/{{account:segment}}/{step}",
+            step_of(step),
+            methods=["POST"],
+            name=f"{step}_account",
+            tags=["accounts"],
+            responses=gives(AccountAnswer, 200),
+        )
 
 
 def _add_settings(
@@ -134,14 +160,19 @@ def _add_settings(
     reader, writer = Depends(credentials.reader), Depends(credentials.writer)
     place, changes = (settings.KIND, settings.ID), Changes(repository)
 
-    @router.get("/settings", tags=["settings"])
+    @router.get("/settings", tags=["settings"], responses=gives(SettingsAnswer, 200))
     async def get_settings(request: Request, by: Annotated[Credential, reader]) -> Response:
         """The settings in force; version 0 while they are only defaults."""
         parameters(request, Parameters)
         found = await repository.entity(by.tenant, *place)
         return as_entity(answer_in(Program(0, {place: found} if found else {}), *place))
 
-    @router.put("/settings", tags=["settings"], openapi_extra=_takes("Settings"))
+    @router.put(
+        "/settings",
+        tags=["settings"],
+        responses=gives(SettingsAnswer, 200),
+        openapi_extra=takes(Settings),
+    )
     async def put_settings(
         request: Request, by: Annotated[Credential, writer], expects: Expects
     ) -> Response:
@@ -154,7 +185,12 @@ def _add_history(
 ) -> None:
     reader = Depends(credentials.reader)
 
-    @router.get("/versions", tags=["versions"], openapi_extra=documented(History))
+    @router.get(
+        "/versions",
+        tags=["versions"],
+        responses=gives(HistoryAnswer, 200),
+        openapi_extra=documented(History),
+    )
     async def list_versions(request: Request, by: Annotated[Credential, reader]) -> Response:
         """Every change: who, when, what it was before and after."""
         query = parameters(request, History)
@@ -190,9 +226,3 @@ def _add_kinds_not_built(router: APIRouter, credentials: Credentials) -> None:
     for kind in NOT_BUILT:
         for path in (f"/{kind}", f"/{kind}/{{rest:path}}"):
             router.add_api_route(path, refusal_of(kind), methods=methods, include_in_schema=False)
-
-
-def _takes(schema: str) -> dict[str, Any]:
-    """OpenAPI of a body that we read ourselves, because FastAPI's reader is not strict."""
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"requestBody": {"required": True, "content": content}}

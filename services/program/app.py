@@ -1,16 +1,14 @@
 """Wiring of the program: the database, the HTTP app, its description."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, WTimeoutError
 
-from services.program.answers import MODELS
 from services.program.api import program_routes
+from services.program.description import described
 from services.program.repository import Contended, ProgramRepository, Stored
 from shared.runtime import logs
 from shared.runtime.http import Credentials, install, serve
@@ -45,20 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title=TITLE, version="1", openapi_url=None, lifespan=lifespan)
     app.include_router(program_routes(repository, credentials))
-    install(app, title=TITLE, ready=ready, openapi=lambda: _described(app), unavailable=AWAY)
+    install(app, title=TITLE, ready=ready, openapi=lambda: described(app), unavailable=AWAY)
     return app
-
-
-def _described(app: FastAPI) -> Mapping[str, Any]:
-    """FastAPI's description with the schemas of the bodies that it does not read itself."""
-    description = app.openapi()
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in MODELS.values()],
-        ref_template="#/components/schemas/{model}",
-    )
-    known = description.setdefault("components", {}).setdefault("schemas", {})
-    known.update(schemas["$defs"])
-    return description
 
 
 def run(settings: Settings) -> None:

@@ -54,9 +54,7 @@ class Changes:
         """Where the entity is as `expected`, do what is decided; 201 where that made it."""
 
         def guarded(program: Program) -> Decision:
-            present = answer_in(program, *place)
-            missed = expected.missed(present, exists=program.get(*place) is not None)
-            return missed or decide(program)
+            return expected.missed(answer_in(program, *place)) or decide(program)
 
         found = await self._repository.change(by.tenant, by.name, datetime.now(UTC), guarded)
         if isinstance(found, Refused):

@@ -29,15 +29,15 @@ class Expected:
         """The same, and the body's own words about what it replaces."""
         return replace(self, stamps=stamps)
 
-    def missed(self, present: Mapping[str, object], *, exists: bool) -> Refused | None:
-        """What is not as expected, if anything. `present`: the entity's answer.
+    def missed(self, present: Mapping[str, object]) -> Refused | None:
+        """What is not as expected, if anything. `present`: the entity's answer; no status: none.
 
         `version_conflict` for another version, `body_invalid` for a stamp that was changed.
         """
         version = present["version"]
         if (
-            (self.match and not _names(self.match, version, exists=exists))
-            or (self.none_match and _names(self.none_match, version, exists=exists))
+            (self.match and not _names(self.match, present))
+            or (self.none_match and _names(self.none_match, present))
             or self.stamps.get("version", version) != version
         ):
             return Refused("version_conflict", f"The present version is {version}.")
@@ -60,6 +60,8 @@ def expected(
     return Expected(if_match, if_none_match)
 
 
-def _names(header: str, version: object, *, exists: bool) -> bool:
-    """Whether the header names the present version. Our tags are strong: weak ones fit none."""
-    return exists if header == "*" else f'"{version}"' in re.findall(_TAG, header)
+def _names(header: str, present: Mapping[str, object]) -> bool:
+    """Whether the header names what is there. Our tags are strong: weak ones fit none."""
+    if present["status"] is None:
+        return False
+    return header == "*" or f'"{present["version"]}"' in re.findall(_TAG, header)

@@ -28,7 +28,7 @@ MAJORITY = WriteConcern("majority", j=True)
 LATEST_FIRST = [("tenant", -1), ("kind", -1), ("id", -1), ("version", -1)]
 
 
-class Contended(Exception):  # noqa: N818  # a state of the world, not a bug
+class Contended(Exception):
     """Other writers of the same program came first again and again; nothing was written."""
 
 

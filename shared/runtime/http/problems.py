@@ -51,7 +51,7 @@ _SUBJECT = re.compile(r"^(Input|Value|String|List|Dictionary|Decimal input) shou
 _log = structlog.get_logger()
 
 
-class Problem(Exception):  # noqa: N818  # the field's own word (RFC 9457)
+class Problem(Exception):
     """An answer that is a problem: a code of `shared.contracts.problems` and what is added."""
 
     def __init__(

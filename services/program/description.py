@@ -1,0 +1,106 @@
+"""OpenAPI of the program: FastAPI's own, and the schemas of what we read and write ourselves."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.contracts.program import Account, Settings
+
+_TEMPLATE = "#/components/schemas/{model}"
+
+
+class Stamps(BaseModel):
+    """What the service adds to a document. `version` is the program's when this last changed."""
+
+    id: str
+    version: int
+    status: Literal["active", "inactive", "archived"]
+    created_at: datetime | None
+    updated_at: datetime | None
+    updated_by: str | None
+
+
+class AccountAnswer(Stamps, Account):
+    """An account as it is."""
+
+
+class SettingsAnswer(Stamps, Settings):
+    """The settings as they are."""
+
+
+class AccountsAnswer(BaseModel):
+    """A page of accounts."""
+
+    items: list[AccountAnswer]
+    next_cursor: str | None
+    total: int | None = None
+
+
+class ChangeAnswer(BaseModel):
+    """One change: an entity's status and document before and after."""
+
+    version: int
+    kind: Literal["accounts", "settings"]
+    id: str
+    change: Literal["create", "update", "activate", "deactivate", "archive"]
+    updated_at: datetime
+    updated_by: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+
+
+class HistoryAnswer(BaseModel):
+    """A page of changes."""
+
+    items: list[ChangeAnswer]
+    next_cursor: str | None
+    total: int | None = None
+
+
+class ProblemAnswer(BaseModel):
+    """RFC 9457; `errors` says what is wrong where in a body."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    errors: list[dict[Literal["pointer", "detail"], str]] | None = None
+
+
+_READ = (Account, Settings)
+_WRITTEN = (AccountAnswer, SettingsAnswer, AccountsAnswer, HistoryAnswer, ProblemAnswer)
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """For `openapi_extra` of a route whose body we read, because FastAPI's reader is not strict."""
+    return {"requestBody": {"required": True, "content": _json(model)}}
+
+
+def gives(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses` of a route: the answer, and what every error looks like."""
+    problem = _json(ProblemAnswer)["application/json"]
+    return {
+        **{status: {"description": "As it is now", "content": _json(model)} for status in statuses},
+        "default": {"description": "A problem", "content": {"application/problem+json": problem}},
+    }
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=model.__name__)}}}
+
+
+def described(app: FastAPI) -> Mapping[str, Any]:
+    """FastAPI's description of `app` with the schemas that `takes` and `gives` refer to."""
+    description = app.openapi()
+    _, schemas = models_json_schema(
+        [*((one, "validation") for one in _READ), *((one, "serialization") for one in _WRITTEN)],
+        ref_template=_TEMPLATE,
+    )
+    description.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    return description

@@ -1,0 +1,22 @@
+"""What the gateway counts; labels are closed sets: the codes of problems, never an id."""
+
+from prometheus_client import Counter, Histogram
+
+from shared.contracts.problems import KINDS
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+_EVENTS = Counter("laurel_gateway_events", "Submitted events by result", ["result"])
+QUEUED = _EVENTS.labels("queued")
+REFUSED = {code: _EVENTS.labels(code) for code in KINDS}
+"""By the code of the problem, whoever refused: the door, the journal or an owner."""
+PRODUCE_SECONDS = Histogram(
+    "laurel_gateway_produce_seconds",
+    "From handing a request's events to the producer until all are acknowledged",
+    buckets=_SECONDS,
+)
+WAIT_SECONDS = Histogram(
+    "laurel_gateway_wait_seconds",
+    "From the acknowledgement until the outcomes are there or the time is up",
+    buckets=_SECONDS,
+)

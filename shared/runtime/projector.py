@@ -111,15 +111,19 @@ class Projector:
 
     def run(self) -> None:
         """Until `stop`. Raises what only a restart can mend; nothing is lost by it."""
+        self.join()
+        while not self._stopping:
+            self.turn()
+        self._announcer.wait(STOP_SECONDS)
+
+    def join(self) -> None:
+        """Joins the group; partitions are taken over in the turns that follow."""
         self._consumer.subscribe(
             [self._projection.topic(self._projection.inputs[0].topic)],
             on_assign=self.owned.on_assign,
             on_revoke=self.owned.on_revoke,
             on_lost=self.owned.on_lost,
         )
-        while not self._stopping:
-            self.turn()
-        self._announcer.wait(STOP_SECONDS)
 
     def turn(self) -> None:
         """One turn: poll, resend for what was just taken over, decide, commit, announce."""
@@ -224,10 +228,6 @@ class Projector:
 
     def _attempt(self, messages: Sequence[Message]) -> None:
         taken = take(messages, self.owned.cursors, self._projection.inputs)
-        for broken in taken.broken:
-            self.owned.stop_at_gap(self._consumer, broken.partition, str(broken))
-        if taken.broken:
-            raise Fenced  # decide the rest again, without the partitions that stopped
         if messages and not taken.cursors:
             return
         metrics.DROPPED.labels(self._service).inc(taken.repeated)
@@ -241,6 +241,8 @@ class Projector:
         before = dict(self.owned.cursors)
         after = self._commit(taken, work, before)
         self._committed(taken, work, after)
+        for broken in taken.broken:  # what came before the gap counts
+            self.owned.stop_at_gap(self._consumer, broken.partition, str(broken))
 
     def _bury(self, taken: Taken, work: Work) -> None:
         letters = [*taken.dead, *work.dead]
@@ -297,7 +299,7 @@ class Projector:
     def _happened(self, after: Mapping[int, Cursor], before: Mapping[int, Cursor]) -> bool:
         """Whether a commit without an answer took place: then every cursor stands behind it."""
         now = self._places_at_last(list(after))
-        if all(now.get(p) == _place(cursor) for p, cursor in after.items()):
+        if after and all(now.get(p) == _place(cursor) for p, cursor in after.items()):
             return True
         self.owned.fence([p for p in after if now.get(p) != _place(before[p])])
         return False

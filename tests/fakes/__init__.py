@@ -1,0 +1,1 @@
+"""Fakes: each runs behind the same behaviour suite as the real thing."""

@@ -1,0 +1,261 @@
+"""The two worlds that the projector is tested in: one in memory, one of real servers."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+from confluent_kafka import Consumer, Producer, TopicPartition
+from pymongo import MongoClient
+
+from shared.contracts.decisions import number
+from shared.runtime.announcing import Announcer
+from shared.runtime.faults import Reached, nothing
+from shared.runtime.kafka import consumer_settings, producer_settings
+from shared.runtime.messages import LOG_INPUT, bytes_headers, text_headers
+from shared.runtime.mongo import MongoStore, open_client, store_errors
+from shared.runtime.ports import Cursor, Document, Input, Store
+from shared.runtime.projector import Projection, Projector
+from shared.runtime.settings import Settings
+from tests.fakes.broker import FakeBroker, FakeConsumer, FakeProducer
+from tests.fakes.store import FakeDatabase, FakeStore
+from tests.shared.counting import FACTS, LINEAGE, Counting, Stored
+
+LOG = "events.log"
+WAIT_SECONDS = 30.0
+
+
+class World(Protocol):
+    """What a scenario needs: something to read, workers, and a look at what they made."""
+
+    partitions: int
+
+    def send(
+        self, topic: str, partition: int, headers: dict[str, str] | None, value: bytes
+    ) -> None: ...
+
+    def worker(
+        self,
+        name: str = "0",
+        reached: Reached = nothing,
+        inputs: tuple[Input, ...] = (LOG_INPUT,),
+        wrap: Callable[[Store], Store] = lambda store: store,
+    ) -> Any: ...
+
+    def read(self, topic: str) -> list[tuple[dict[str, str], bytes]]: ...
+
+    def documents(self, collection: str) -> list[Document]: ...
+
+    def cursor(self, partition: int) -> Cursor: ...
+
+    def lose(self, worker: Projector) -> None: ...
+
+
+def log_headers(seq: int, customer: str, lineage: str = LINEAGE) -> dict[str, str]:
+    return {"seq": str(seq), "lineage": lineage, "customer": customer}
+
+
+def feed(world: World, count: int, start: int = 1, partitions: Iterable[int] = (0, 1)) -> None:
+    """`count` messages of one point in each partition, numbered from `start`, to three customers."""
+    for partition, seq in itertools.product(partitions, range(start, start + count)):
+        world.send(LOG, partition, log_headers(seq, f"c{partition}-{seq % 3}"), b"1")
+
+
+def turn_until(worker: Projector, reached: Callable[[], bool]) -> None:
+    """Turns the loop until something is so; fails after a deadline."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not reached():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        worker.turn()
+
+
+def caught_up(world: World, count: int, partitions: Iterable[int] = (0, 1)) -> Callable[[], bool]:
+    return lambda: all(world.cursor(p).seen.get(LOG, 0) >= count for p in partitions)
+
+
+@dataclass
+class MemoryWorld:
+    """Everything in lists and dicts."""
+
+    partitions: int = 2
+    broker: FakeBroker = field(default_factory=lambda: FakeBroker(2))
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    consumers: dict[int, FakeConsumer] = field(default_factory=dict)
+
+    def send(
+        self, topic: str, partition: int, headers: dict[str, str] | None, value: bytes
+    ) -> None:
+        self.broker.append(topic, partition, None, value, bytes_headers(headers or {}))
+
+    @contextmanager
+    def worker(
+        self,
+        name: str = "0",
+        reached: Reached = nothing,
+        inputs: tuple[Input, ...] = (LOG_INPUT,),
+        wrap: Callable[[Store], Store] = lambda store: store,
+    ) -> Iterator[Projector]:
+        consumer = FakeConsumer(self.broker, "counting")
+        store = wrap(FakeStore(self.database))
+        projector = _projector(
+            inputs, store, consumer, FakeProducer(self.broker), reached, _InMemory(self.database)
+        )
+        self.consumers[id(projector)] = consumer
+        projector.join()
+        yield projector
+        consumer.close()
+
+    def read(self, topic: str) -> list[tuple[dict[str, str], bytes]]:
+        messages = (m for p in range(self.partitions) for m in self.broker.log(topic, p))
+        return [(text_headers(m.headers()), m.value() or b"") for m in messages]
+
+    def documents(self, collection: str) -> list[Document]:
+        return list(self.database.collections.get(collection, {}).values())
+
+    def cursor(self, partition: int) -> Cursor:
+        return self.database.cursors.get(partition, Cursor(partition, 0))
+
+    def lose(self, worker: Projector) -> None:
+        self.broker.lose(self.consumers[id(worker)])
+
+
+class _InMemory(Stored):
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+
+    def totals(self, customers: Iterable[str]) -> list[Document]:
+        states = self._database.collections.get("states", {})
+        return [dict(states[customer]) for customer in customers if customer in states]
+
+    def after(self, cursor: Cursor) -> list[Document]:
+        found = self._database.collections.get("decisions", {})
+        first, end = behind(cursor)
+        return [found[key] for key in sorted(found) if first < key < end]
+
+
+class _InMongo(Stored):
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def totals(self, customers: Iterable[str]) -> list[Document]:
+        with store_errors():
+            return list(self._database.states.find({"_id": {"$in": sorted(customers)}}))
+
+    def after(self, cursor: Cursor) -> list[Document]:
+        first, end = behind(cursor)
+        with store_errors():
+            return list(self._database.decisions.find({"_id": {"$gt": first, "$lt": end}}).sort("_id"))
+
+
+def behind(cursor: Cursor) -> tuple[int, int]:
+    """The numbers of a partition's decisions that are not known to be announced."""
+    return max(cursor.announced, number(cursor.partition, 0)), number(cursor.partition + 1, 0)
+
+
+class ServerWorld:
+    """Kafka and MongoDB. A worker that `lose` names stops polling until its session has ended."""
+
+    partitions = 2
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._client: MongoClient[Document] = open_client(settings)
+        self._producer = Producer(producer_settings(settings, "suite"))
+        self._consumers: dict[int, Consumer] = {}
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(
+        self, topic: str, partition: int, headers: dict[str, str] | None, value: bytes
+    ) -> None:
+        self._producer.produce(
+            self.settings.topic(topic), value, partition=partition, headers=bytes_headers(headers or {})
+        )
+        self._producer.poll(0)
+
+    @contextmanager
+    def worker(
+        self,
+        name: str = "0",
+        reached: Reached = nothing,
+        inputs: tuple[Input, ...] = (LOG_INPUT,),
+        wrap: Callable[[Store], Store] = lambda store: store,
+    ) -> Iterator[Projector]:
+        self._producer.flush(WAIT_SECONDS)
+        settings = self.settings.model_copy(update={"worker": name})
+        with ExitStack() as stack:
+            client = stack.enter_context(open_client(settings))
+            store = MongoStore(client, settings, "counting", [item.topic for item in inputs])
+            stack.callback(store.close)
+            consumer = Consumer(consumer_settings(settings, "counting"))
+            stack.callback(consumer.close)
+            producer = Producer(producer_settings(settings, f"counting-{name}"))
+            projector = _projector(
+                inputs,
+                wrap(store),
+                consumer,
+                producer,
+                reached,
+                _InMongo(client[settings.database("counting")]),
+                settings.topic,
+            )
+            projector.join()
+            yield projector
+
+    def read(self, topic: str) -> list[tuple[dict[str, str], bytes]]:
+        consumer = Consumer(
+            {"bootstrap.servers": self.settings.kafka_servers, "group.id": uuid4().hex}
+        )
+        name, found = self.settings.topic(topic), []
+        for partition in range(self.settings.partitions):
+            place = TopicPartition(name, partition, 0)
+            _, high = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            while high and (message := consumer.poll(10)) is not None:
+                found.append((text_headers(message.headers()), message.value() or b""))  # type: ignore[arg-type]
+                if (message.offset() or 0) + 1 >= high:
+                    break
+        consumer.close()
+        return found
+
+    def documents(self, collection: str) -> list[Document]:
+        return list(self._client[self.settings.database("counting")][collection].find().sort("_id"))
+
+    def cursor(self, partition: int) -> Cursor:
+        store = MongoStore(self._client, self.settings, "counting", [LOG, "customers.facts"])
+        found = self._client[self.settings.database("counting")].cursors.find_one({"_id": partition})
+        store.close()
+        return store._cursor(found) if found else Cursor(partition, 0)
+
+    def lose(self, worker: Projector) -> None:
+        """Static members keep their partitions for the session: another name must wait for its end."""
+
+
+def _projector(
+    inputs: tuple[Input, ...],
+    store: Store,
+    consumer: Any,
+    producer: Any,
+    reached: Reached,
+    stored: Stored,
+    topic: Callable[[str], str] = lambda name: name,
+) -> Projector:
+    announcer = Announcer("counting", producer, topic)
+    projection = Projection("counting", inputs, topic)
+    log = structlog.get_logger()
+    return Projector(projection, Counting(stored), store, consumer, announcer, log, reached)
+
+
+def once(cursor: Cursor, **changes: Any) -> Cursor:
+    return replace(cursor, **changes)
+
+
+__all__ = [
+    "FACTS", "LOG", "MemoryWorld", "ServerWorld", "World", "caught_up", "feed", "log_headers",
+    "turn_until",
+]  # fmt: skip

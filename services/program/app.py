@@ -38,8 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     async def ready() -> list[str]:
-        await repository.ping()
-        return []
+        return [] if await repository.answers() else ["mongod"]
 
     app = FastAPI(title=TITLE, version="1", openapi_url=None, lifespan=lifespan)
     app.include_router(program_routes(repository, credentials))

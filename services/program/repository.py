@@ -11,7 +11,7 @@ import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import AsyncMongoClient, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -24,6 +24,7 @@ Accepted = tuple[Program, Program]
 
 REQUEST_SECONDS = 10
 """What the database may take for one request, waiting for a majority and retries included."""
+PROBE_SECONDS = 1.5
 MAJORITY = WriteConcern("majority", j=True)
 LATEST_FIRST = [("tenant", -1), ("kind", -1), ("id", -1), ("version", -1)]
 
@@ -62,9 +63,14 @@ class ProgramRepository:
         await self._revisions.create_index([("tenant", 1), ("kind", 1), ("id", 1), ("version", 1)])
         await self._revisions.create_index([("tenant", 1), ("version", 1)], unique=True)
 
-    async def ping(self) -> None:
-        """Raises where the database does not answer."""
-        await self._database.command("ping")
+    async def answers(self) -> bool:
+        """Whether the database does, soon enough for a probe."""
+        try:
+            with pymongo.timeout(PROBE_SECONDS):
+                await self._database.command("ping")
+        except PyMongoError:
+            return False
+        return True
 
     async def entity(self, tenant: str, kind: str, id_: str) -> Revision | None:
         """The latest revision of one entity."""

@@ -121,9 +121,11 @@ def parameter_problem(found: Mapping[str, Any], name: str) -> Problem:
 def handle_problems(app: Starlette, unavailable: tuple[type[Exception], ...] = ()) -> None:
     """Turns every error of `app` into a problem; exceptions in `unavailable` mean 503."""
 
-    async def away(_: Request, error: Exception) -> Response:
+    async def away(request: Request, error: Exception) -> Response:
         _log.warning("dependency_away", error=type(error).__name__)
-        return Problem("unavailable", "What this needs does not answer; try again.").response()
+        known = request.method in ("GET", "HEAD")
+        doubt = "" if known else " Whether this was done is not known."
+        return Problem("unavailable", f"What this needs does not answer.{doubt}").response()
 
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -7,9 +7,8 @@ from typing import Any
 
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.decide import decide
-from services.points.domain.evolve import evolve
+from services.points.domain.evolve import fold
 from services.points.domain.program import Program, program_of
-from shared.contracts.decisions import Decision
 from shared.contracts.events import (
     Checkout,
     Data,
@@ -112,12 +111,5 @@ def happened(events: Sequence[Event], rules: Program) -> CustomerPoints:
     for past in events:
         decision = decide(past, state, rules)
         assert decision.outcome != "refused", f"{past.action} was refused: {decision.code}"
-        state = folded(state, decision, past)
-    return state
-
-
-def folded(state: CustomerPoints, decision: Decision, past: Event) -> CustomerPoints:
-    """The state after a decision's facts."""
-    for fact in decision.facts:
-        state = evolve(state, fact, past)  # type: ignore[arg-type]  # ours are facts of points
+        state = fold(state, decision, past)
     return state

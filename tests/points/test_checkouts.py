@@ -7,6 +7,7 @@ import pytest
 from services.points.domain.balances import balances_after
 from services.points.domain.checkouts import transaction_of
 from services.points.domain.decide import decide
+from services.points.domain.evolve import fold
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.decisions import Decision, accepted, refused
 from shared.contracts.events import INTEGER_END, Event
@@ -16,7 +17,6 @@ from tests.points.given import (
     add,
     checkout,
     day,
-    folded,
     happened,
     item,
     opt_in,
@@ -334,7 +334,7 @@ def test_a_repeat_is_answered_whatever_the_standing_is_by_then() -> None:
 def test_a_transaction_id_is_taken_once(given: list[Event], when: Event, code: str) -> None:
     state = after_first()
     for past in given:
-        state = folded(state, decide(past, state, RULES), past)
+        state = fold(state, decide(past, state, RULES), past)
     assert decide(when, state, RULES).code == code
 
 
@@ -386,5 +386,5 @@ def test_an_outcome_shows_the_account_even_where_no_points_moved() -> None:
 def test_an_outcome_shows_only_the_accounts_that_were_touched() -> None:
     when, state = spend(5, account="credit"), happened([opt_in(), add(5)], RULES)
     decision = decide(when, state, RULES)
-    after = folded(state, decision, when)
+    after = fold(state, decision, when)
     assert list(balances_after(decision, None, after)) == ["credit"]

@@ -3,10 +3,11 @@
 import pytest
 
 from services.points.domain.decide import decide
+from services.points.domain.evolve import fold
 from shared.contracts.decisions import Decision, accepted, refused
 from shared.contracts.events import Event
 from shared.contracts.facts import LotUse, PointsEarned, PointsExpired, PointsSpent
-from tests.points.given import account, add, checkout, day, folded, happened, opt_in, program, spend
+from tests.points.given import account, add, checkout, day, happened, opt_in, program, spend
 
 RULES = program(other=account())
 DUE = PointsExpired("main", 10, (LotUse("e-1", 0, 10),))
@@ -73,7 +74,7 @@ def test_only_what_is_left_of_a_lot_expires() -> None:
     when = add(5, at=day(2))
     decision = decide(when, state, RULES)
     assert decision.facts[0] == PointsExpired("main", 6, (LotUse("e-1", 0, 6),))
-    main = folded(state, decision, when).account("main")
+    main = fold(state, decision, when).account("main")
     assert (main.score, main.spent, main.expired, main.spendable) == (15, 4, 6, 5)
     assert main.lots.closed == (("e-1", 0, 4, 6),)
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.decide import decide
+from services.points.domain.evolve import fold
 from services.points.domain.invariants import broken
 from services.points.domain.lots import Lot, Lots, page_changes
 from services.points.domain.needs import needs_checkout, needs_lots
@@ -23,7 +24,6 @@ from tests.points.given import (
     account,
     add,
     checkout,
-    folded,
     opt_in,
     opt_out,
     program,
@@ -200,7 +200,7 @@ class Ledger(RuleBasedStateMachine):
         return state
 
     def _after(self, state: CustomerPoints, decision: Decision, event: Event) -> CustomerPoints:
-        state = folded(state, decision, event)
+        state = fold(state, decision, event)
         if event.action == "checkout" and decision.outcome == "accepted" and not decision.answer:
             first = FirstCheckout(event.digest, {"event": event.id})
             self.first[state.generation, needs_checkout(event) or ""] = first
@@ -229,7 +229,7 @@ TestLedger.settings = hypothesis_settings(max_examples=60, stateful_step_count=2
 def earned_at_once(count: int, at: datetime = NOON) -> CustomerPoints:
     state = UNKNOWN
     for past in [opt_in(), *(add(1, id=f"e-{n}", at=at) for n in range(count))]:
-        state = folded(state, decide(past, state, RULES), past)
+        state = fold(state, decide(past, state, RULES), past)
     return state
 
 
@@ -241,7 +241,7 @@ def test_lots_fill_pages_in_the_order_in_which_they_were_made() -> None:
 def test_a_lot_stays_in_its_page_and_a_page_that_is_used_up_goes() -> None:
     state = earned_at_once(130)
     when = spend(65)
-    after = folded(state, decide(when, state, RULES), when)
+    after = fold(state, decide(when, state, RULES), when)
     changes = page_changes(state.account("main").lots, after.account("main").lots)
     assert (list(changes.put), list(changes.push), changes.removed) == ([1], [], (0,))
     assert len(after.account("main").lots.closed) == 65
@@ -251,7 +251,7 @@ def test_earning_never_needs_the_stored_lots_and_only_adds_to_the_last_page() ->
     state = earned_at_once(100).stored(lots_kept_max=10)
     when = add(5, id="e-now")
     assert needs_lots(when, state, RULES) == ()
-    after = folded(state, decide(when, state, RULES), when)
+    after = fold(state, decide(when, state, RULES), when)
     changes = page_changes(state.account("main").lots, after.account("main").lots)
     assert (changes.put, changes.removed) == ({}, ())
     assert [lot.event for lot in changes.push[1]] == ["e-now"]
@@ -261,7 +261,7 @@ def test_spending_and_what_is_due_need_the_stored_lots_of_their_account() -> Non
     given = [opt_in(), add(5, expires_at=NOON + timedelta(days=1))]
     state = UNKNOWN
     for past in given:
-        state = folded(state, decide(past, state, RULES), past)
+        state = fold(state, decide(past, state, RULES), past)
     state = state.stored(lots_kept_max=0)
     late = NOON + timedelta(days=2)
     assert needs_lots(spend(1), state, RULES) == ("main",)

@@ -28,6 +28,25 @@ class Account:
         """Negative where the account is in debt (PTS-14)."""
         return self.score - self.spent - self.expired - self.reserved
 
+    @property
+    def has_lots(self) -> bool:
+        """Whether open lots must exist: something is spendable or reserved."""
+        return self.score - self.spent - self.expired > 0
+
+    def with_lots(self, lots: Lots) -> "Account":
+        """Knowing other lots of it, all else the same."""
+        return Account(
+            self.id,
+            self.score,
+            self.spent,
+            self.pending,
+            self.reserved,
+            self.expired,
+            self.made,
+            self.due,
+            lots,
+        )
+
 
 def within_limit(*balances: int) -> bool:
     """Whether every reader of JSON can hold these exactly (API.md: points are below 2^53)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from services.points.domain import lots
 from services.points.domain.accounts import Account
-from services.points.domain.lots import Lot, Lots
+from services.points.domain.lots import Lot
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.standing import Standing
 
@@ -28,9 +28,13 @@ class CustomerPoints:
         """One that was never touched has nothing on it."""
         return self.accounts.get(id_) or Account(id_)
 
+    def differs_from(self, before: "CustomerPoints") -> bool:
+        """Whether there is something to store; a checkout that moved no points changes nothing."""
+        return self.accounts is not before.accounts or self.standing != before.standing
+
     def with_lots(self, id_: str, pages: Mapping[int, tuple[Lot, ...]]) -> "CustomerPoints":
         """Knowing all open lots of one account, by page."""
-        account = _with(self.account(id_), lots.loaded(pages))
+        account = self.account(id_).with_lots(lots.loaded(pages))
         return CustomerPoints(
             self.standing,
             self.generation,
@@ -52,24 +56,10 @@ class CustomerPoints:
     def stored(self, *, lots_kept_max: int) -> "CustomerPoints":
         """What stays known once all of it is written (see `lots.stored`)."""
         accounts = {
-            id_: _with(account, lots.stored(account.lots, kept_max=lots_kept_max))
+            id_: account.with_lots(lots.stored(account.lots, kept_max=lots_kept_max))
             for id_, account in self.accounts.items()
         }
         return CustomerPoints(self.standing, self.generation, self.since, accounts)
 
 
 UNKNOWN = CustomerPoints()
-
-
-def _with(account: Account, known: Lots) -> Account:
-    return Account(
-        account.id,
-        account.score,
-        account.spent,
-        account.pending,
-        account.reserved,
-        account.expired,
-        account.made,
-        account.due,
-        known,
-    )

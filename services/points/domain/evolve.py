@@ -7,7 +7,7 @@ from services.points.domain import lots
 from services.points.domain.accounts import Account
 from services.points.domain.customers import CustomerPoints
 from services.points.domain.lots import Lot
-from shared.contracts.decisions import number
+from shared.contracts.decisions import Decision, number
 from shared.contracts.events import Event
 from shared.contracts.facts import (
     AccountOpened,
@@ -19,6 +19,13 @@ from shared.contracts.facts import (
     StandingChanged,
 )
 from shared.contracts.standing import Standing
+
+
+def fold(state: CustomerPoints, decision: Decision, event: Event) -> CustomerPoints:
+    """The state after all facts of a decision, in order."""
+    for fact in cast(tuple[PointsFact, ...], decision.facts):
+        state = evolve(state, fact, event)
+    return state
 
 
 def evolve(state: CustomerPoints, fact: PointsFact, event: Event) -> CustomerPoints:

@@ -25,7 +25,7 @@ def _broken_lots(account: Account) -> str:
             return f"account {account.id}: lot {lot.event}/{lot.n} is not an open lot: {lot}"
     if account.due != account.lots.due():
         return f"account {account.id}: due is {account.due}, but of its lots {account.lots.due()}"
-    if account.lots.hidden:
+    if account.lots.hidden is not None:
         return ""
     free, expected = sum(lot.free for lot in known), max(0, account.spendable)
     if free != expected:

@@ -1,6 +1,6 @@
 """Lots: what each earning event left, in pages, and which of them a use takes first.
 
-An account's stored lots are usually not loaded: then `hidden` is true and only what was earned
+An account's stored lots are usually not loaded: then `hidden` says so, and only what was earned
 since is known. Earning needs no more; what uses or expires lots must know all of them.
 """
 
@@ -18,7 +18,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 """Sorts lots without an expiry behind all others."""
 
 
-class LotsNotLoaded(Exception):  # noqa: N818  # it names the state that was met
+class LotsNotLoaded(Exception):  # it names the state that was met
     """A rule met an account whose lots it had not asked for: a bug in `needs.py`."""
 
 
@@ -54,17 +54,27 @@ class Closed(NamedTuple):
     expired: int
 
 
+class Hidden(NamedTuple):
+    """Stored lots that are not loaded: the lowest page that holds some, their earliest expiry."""
+
+    first: int
+    due: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether one of them has to go."""
+        return self.due is not None and self.due <= now
+
+
 @dataclass(frozen=True, slots=True)
 class Lots:
     """The open lots of one account, pages and lots in the order of making.
 
-    `hidden`: stored lots exist that are not in `pages`, the earliest of them due at `hidden_due`.
-    `closed`: lots that left since the state was last stored.
+    `hidden`: stored lots exist that are not in `pages`; `closed`: lots that left since the state
+    was last stored.
     """
 
     pages: Mapping[int, tuple[Lot, ...]] = field(default_factory=dict)
-    hidden: bool = False
-    hidden_due: datetime | None = None
+    hidden: Hidden | None = None
     closed: tuple[Closed, ...] = ()
 
     def known(self) -> Iterator[Lot]:
@@ -74,9 +84,15 @@ class Lots:
     def due(self) -> datetime | None:
         """The earliest expiry of all open lots, hidden ones included."""
         dates = [lot.expires_at for lot in self.known() if lot.expires_at is not None]
-        if self.hidden_due is not None:
-            dates.append(self.hidden_due)
+        if self.hidden is not None and self.hidden.due is not None:
+            dates.append(self.hidden.due)
         return min(dates, default=None)
+
+    def first(self, made: int) -> int:
+        """The lowest page that may hold an open lot, of an account that made so many lots."""
+        return (
+            next(iter(self.pages), made // PAGE_LOTS) if self.hidden is None else self.hidden.first
+        )
 
 
 NONE = Lots()
@@ -86,17 +102,17 @@ def add(lots: Lots, ordinal: int, lot: Lot) -> Lots:
     """With the account's lot number `ordinal`; one that a debt takes whole is closed at once."""
     if lot.left == 0:
         gone = Closed(lot.event, lot.n, lot.used, 0)
-        return Lots(lots.pages, lots.hidden, lots.hidden_due, (*lots.closed, gone))
+        return Lots(lots.pages, lots.hidden, (*lots.closed, gone))
     page = ordinal // PAGE_LOTS
     pages = {**lots.pages, page: (*lots.pages.get(page, ()), lot)}
-    return Lots(pages, lots.hidden, lots.hidden_due, lots.closed)
+    return Lots(pages, lots.hidden, lots.closed)
 
 
 def first_to_expire(lots: Lots, points: int) -> tuple[LotUse, ...]:
     """At most `points` from free lots: earliest expiry first, then earliest earned, those without
     expiry last (Part 5, lot order). Raises `LotsNotLoaded`.
     """
-    if lots.hidden:
+    if lots.hidden is not None:
         raise LotsNotLoaded
     uses = []
     for lot in sorted(lots.known(), key=_order):
@@ -112,7 +128,7 @@ def due(lots: Lots, now: datetime) -> tuple[LotUse, ...]:
     """What is free of the lots whose expiry is not after `now`. Raises `LotsNotLoaded` if some of
     those may be hidden.
     """
-    if lots.hidden_due is not None and lots.hidden_due <= now:
+    if lots.hidden is not None and lots.hidden.is_due(now):
         raise LotsNotLoaded
     return tuple(
         LotUse(lot.event, lot.n, lot.free)
@@ -135,9 +151,9 @@ def stored(lots: Lots, *, kept_max: int) -> Lots:
     """As known once everything is written: closed lots are forgotten, and so are the open ones
     unless all of them are known and few enough to keep.
     """
-    if lots.hidden or sum(map(len, lots.pages.values())) > kept_max:
-        return Lots(hidden=True, hidden_due=lots.due())
-    return Lots(lots.pages)
+    if lots.hidden is None and sum(map(len, lots.pages.values())) <= kept_max:
+        return Lots(lots.pages)
+    return Lots(hidden=Hidden(lots.first(0), lots.due()))
 
 
 def loaded(pages: Mapping[int, tuple[Lot, ...]]) -> Lots:
@@ -180,7 +196,7 @@ def _changed(lots: Lots, uses: Iterable[LotUse], *, expires: bool) -> Lots:
             kept = tuple(_kept(page, taken, closed, expires=expires))
         if kept:
             pages[number] = kept
-    return Lots(pages, lots.hidden, lots.hidden_due, tuple(closed))
+    return Lots(pages, lots.hidden, tuple(closed))
 
 
 def _kept(

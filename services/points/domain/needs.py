@@ -18,11 +18,11 @@ def needs_lots(event: Event, state: CustomerPoints, program: Program) -> tuple[s
     rules = program.account(event.account)
     if isinstance(rules, Refused) or (account := state.accounts.get(rules.id)) is None:
         return ()
-    if not account.lots.hidden:
+    hidden = account.lots.hidden
+    if hidden is None:
         return ()
-    due = account.lots.hidden_due
-    is_due = program.expiring_points and due is not None and due <= event.recorded_at
-    return (rules.id,) if is_due or takes(event) else ()
+    due = program.expiring_points and hidden.is_due(event.recorded_at)
+    return (rules.id,) if due or takes(event) else ()
 
 
 def needs_checkout(event: Event) -> str | None:

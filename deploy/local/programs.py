@@ -34,12 +34,12 @@ SERVICES = (
 )
 
 
-def servers(settings: Settings, folder: Path, jars: Path) -> list[Launch]:
+def servers(settings: Settings, folder: Path, jars: Callable[[], Path]) -> list[Launch]:
     """Kafka and mongod with their data in `folder`; not those whose address was given."""
     launches = []
     if starts_kafka(settings):
         port = settings.kafka_port
-        launches.append(kafka.prepare(folder / "kafka", jars, port, controller_port=port + 1))
+        launches.append(kafka.prepare(folder / "kafka", jars(), port, controller_port=port + 1))
     if starts_mongod(settings):
         launches.append(
             mongod.prepare(folder / "mongo", settings.mongo_port, settings.mongo_cache_gb)

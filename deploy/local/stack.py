@@ -7,12 +7,13 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
+from pydantic import SecretStr
 
 from deploy.local import jars, preflight, processes, programs, servers, supervision
 from deploy.local.problems import StackError
@@ -56,17 +57,11 @@ class Row(NamedTuple):
 class Stack:
     """The stack of one folder, under one set of settings."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        environment: Mapping[str, str] = os.environ,
-        root: Path = servers.ROOT,
-    ) -> None:
+    def __init__(self, settings: Settings, root: Path = servers.ROOT) -> None:
         self.settings = settings
         self.root = root
         self.folder = (root / settings.stack_folder).resolve()
         self.logs = self.folder / "logs"
-        self._environment = environment
         self._record = self.folder / "run" / "stack.json"
 
     def up(self, report: Report, *, servers_only: bool = False) -> bool:
@@ -141,12 +136,8 @@ class Stack:
         preflight.check_given(self.settings)
         for name in ("logs", "run"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        report("kafka", "preparing")
-        fetched = jars.fetch(
-            servers.CACHE, lambda done, total: report("kafka", f"downloading {done} of {total}")
-        )
         launches = [
-            *programs.servers(self.settings, self.folder, fetched),
+            *programs.servers(self.settings, self.folder, lambda: self._jars(report)),
             *programs.services(self.settings, self.root, Path(sys.executable)),
         ]
         preflight.check_ports(launches)
@@ -154,6 +145,12 @@ class Stack:
         parts = [Part(launch.name, launch.port, launch.is_service) for launch in launches]
         record = {"settings": self._fingerprint(), "parts": parts}
         self._record.write_text(json.dumps(record), encoding="utf-8")
+
+    def _jars(self, report: Report) -> Path:
+        report("kafka", "preparing")
+        return jars.fetch(
+            servers.CACHE, lambda done, total: report("kafka", f"downloading {done} of {total}")
+        )
 
     def _start(self, supervisor: Supervisor, report: Report, *, service: bool) -> list[str]:
         parts = [part for part in self._parts() if part.is_service == service]
@@ -246,16 +243,16 @@ class Stack:
         return programs.signatures(self.folder)
 
     def _child_environment(self) -> dict[str, str]:
-        ours = {name: value for name, value in self._environment.items() if name.startswith(PREFIX)}
-        return servers.environment(
-            {
-                f"{PREFIX}KEYS": LOCAL_KEYS,
-                f"{PREFIX}CONTENT_SECRET": self._content_secret(),
-                **ours,
-                processes.FOLDER_VARIABLE: str(self.folder),
-                "PYTHONUNBUFFERED": "1",
-            }
-        )
+        """Every setting that was given, and what the local stack adds."""
+        settings = self.settings
+        given = {name: _text(getattr(settings, name)) for name in settings.model_fields_set}
+        added = {
+            "keys": settings.keys.get_secret_value() or LOCAL_KEYS,
+            "content_secret": settings.content_secret.get_secret_value() or self._content_secret(),
+            "stack_folder": str(self.folder),
+        }
+        named = {f"{PREFIX}{name.upper()}": value for name, value in (given | added).items()}
+        return servers.environment(named | {"PYTHONUNBUFFERED": "1"})
 
     def _content_secret(self) -> str:
         """Made on the first start and kept: it must not change for the life of the log."""
@@ -272,3 +269,7 @@ class Stack:
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -13,6 +13,7 @@ import pytest
 from deploy.local import logs, mongod, preflight, processes, supervision
 from deploy.local.launch import Launch, serves
 from deploy.local.problems import StackError
+from deploy.local.servers import Servers
 from deploy.local.stack import MADE, Stack
 from shared.runtime.settings import Settings
 
@@ -34,7 +35,7 @@ def settings_of_stack(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def stack(settings_of_stack: Settings) -> Iterator[Stack]:
     """Not started; whatever a test leaves of it is removed at the end."""
-    made = Stack(settings_of_stack, environment={})
+    made = Stack(settings_of_stack)
     yield made
     made.reset(_silent)
     assert not made.folder.exists()
@@ -60,7 +61,7 @@ def test_a_running_stack_refuses_other_settings(stack: Stack, settings_of_stack:
     _servers_up(stack)
     changed = settings_of_stack.model_copy(update={"namespace": "other"})
     with pytest.raises(StackError, match="namespace was laurel, is now other"):
-        _servers_up(Stack(changed, environment={}))
+        _servers_up(Stack(changed))
 
 
 def test_a_taken_port_is_named_with_its_taker(
@@ -70,7 +71,7 @@ def test_a_taken_port_is_named_with_its_taker(
     taker = next(row for row in stack.status() if row.part.name == "kafka")
     beside = settings_of_stack.model_copy(update={"stack_folder": str(tmp_path / "beside")})
     with pytest.raises(StackError) as refused:
-        _servers_up(Stack(beside, environment={}))
+        _servers_up(Stack(beside))
     assert str(refused.value).startswith(
         f"port {taker.part.port} (kafka) is taken by process {taker.process.pid} ("
     )
@@ -98,7 +99,7 @@ def test_mongod_data_of_another_port_is_told(stack: Stack, settings_of_stack: Se
     stack.down(_silent)
     moved = settings_of_stack.model_copy(update={"mongo_port": processes.free_ports(1)[0]})
     with pytest.raises(StackError, match=f"LAUREL_MONGO_PORT={settings_of_stack.mongo_port}"):
-        _servers_up(Stack(moved, environment={}))
+        _servers_up(Stack(moved))
     assert stack.status() == []
 
 
@@ -110,6 +111,18 @@ def test_a_program_that_exits_is_told_with_the_end_of_its_log(stack: Stack) -> N
     with pytest.raises(StackError, match=r"kafka exited(.|\n)*node.id"):
         _servers_up(stack)
     assert stack.status() == []
+    stack.reset(_silent)
+
+
+def test_given_servers_are_used_and_none_is_started(servers: Servers, tmp_path: Path) -> None:
+    given = Settings(
+        stack_folder=str(tmp_path / "given"),
+        kafka_servers=servers.kafka_servers,
+        mongo_url=servers.mongo_url,
+    )
+    stack = Stack(given)
+    assert _servers_up(stack) is False
+    assert not {"kafka", "mongod"} & {row.part.name for row in stack.status()}
     stack.reset(_silent)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,9 +10,11 @@ from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from pymongo import MongoClient
 
+from deploy.local.programs import SERVICES
 from deploy.local.servers import Servers, running
 from shared.runtime.kafka import create_topics
 from shared.runtime.settings import Settings
+from tests.running import Stack, stack_of
 
 NUMBERS = itertools.count(1)
 RUN = uuid4().hex[:6]
@@ -42,13 +45,23 @@ def settings(servers: Servers) -> Iterator[Settings]:
         namespace=f"t{next(NUMBERS)}-{RUN}",
         kafka_servers=servers.kafka_servers,
         mongo_url=servers.mongo_url,
-        keys=SecretStr("local-admin-key:demo:admin,local-read-key:demo:read"),
+        keys=SecretStr("local-admin-key:demo:admin,local-read-key:demo:read,local-other-key:other:admin"),
         content_secret=SecretStr("a-fixed-secret-of-the-tests-0001"),
         virtual_clock=True,
     )
     create_topics(made)
     yield made
     _forget(made)
+
+
+@pytest.fixture
+def stack(settings: Settings, tmp_path: Path) -> Iterator[Stack]:
+    """Every service as a process on `settings`, ready, with clients' addresses."""
+    with stack_of(settings, tmp_path) as made:
+        for service in SERVICES:
+            made.add(service.name)
+        made.start()
+        yield made
 
 
 def _forget(settings: Settings) -> None:

@@ -158,7 +158,8 @@ def test_nothing_is_left_unfinished() -> None:
             f"{source.name}:{number}: unfinished; do it now, or write it down as an issue"
             for source in SOURCES + [test for test in TESTS if test.name != _own_name()]
             for number, line in enumerate(source.text.splitlines(), start=1)
-            if UNFINISHED.search(line) or "NotImplementedError" in line
+            if UNFINISHED.search(line)
+            or ("NotImplementedError" in line and not source.name.startswith("tests/"))
         ]
     )
 
@@ -290,12 +291,13 @@ def _calls(source: Source, banned: set[str], instead: str) -> list[str]:
 
 
 def _floats(source: Source) -> list[str]:
+    in_domain = source.name.startswith("services/")  # elsewhere `/` also joins paths
     return [
         source.at(node, "a float: integers in the smallest unit, basis points, or Fraction")
         for node in ast.walk(source.tree)
         if (isinstance(node, ast.Constant) and isinstance(node.value, float))
         or (isinstance(node, ast.Name) and node.id == "float" and not _is_type_check(source, node))
-        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not _is_path(node))
+        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and in_domain)
     ]
 
 
@@ -306,10 +308,6 @@ def _is_type_check(source: Source, node: ast.Name) -> bool:
         for call in ast.walk(source.tree)
         if isinstance(call, ast.Call) and _dotted(call.func) == "isinstance"
     )
-
-
-def _is_path(node: ast.BinOp) -> bool:
-    return isinstance(node.right, ast.Constant) and isinstance(node.right.value, str)
 
 
 def _foreign_imports(source: Source) -> list[str]:

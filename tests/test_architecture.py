@@ -27,7 +27,7 @@ CLOCKS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time",
     "time.time_ns", "time.monotonic", "time.perf_counter", "time.sleep",
 }  # fmt: skip
-CHANCE = {"uuid.uuid1", "uuid.uuid4", "uuid.uuid7", "os.urandom"}
+CHANCE = {"uuid.uuid1", "uuid.uuid4", "uuid.uuid7", "uuid1", "uuid4", "uuid7", "os.urandom"}
 IMPURE_IMPORTS = {
     "asyncio", "http", "logging", "multiprocessing", "os", "random", "secrets", "socket",
     "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "urllib",

@@ -13,17 +13,17 @@ class LotUse(Struct, frozen=True, gc=False):
     points: int
 
 
-class PointsEarned(Struct, frozen=True, gc=False, tag="points_earned"):
+class PointsEarned(Struct, frozen=True, gc=False, tag="points_earned", omit_defaults=True):
     """A new lot. `debt_paid` of its points went to a negative balance at once (PTS-14)."""
 
     account: str
     points: int
-    expires_at: datetime | None = None
+    expires_at: datetime | None
     debt_paid: int = 0
     n: int = 0
 
 
-class PointsSpent(Struct, frozen=True, gc=False, tag="points_spent"):
+class PointsSpent(Struct, frozen=True, gc=False, tag="points_spent", omit_defaults=True):
     """Spent: spendable falls, spent grows (PTS-10). `owed` is what no lot covered."""
 
     account: str
@@ -32,7 +32,7 @@ class PointsSpent(Struct, frozen=True, gc=False, tag="points_spent"):
     owed: int = 0
 
 
-class PointsSubtracted(Struct, frozen=True, gc=False, tag="points_subtracted"):
+class PointsSubtracted(Struct, frozen=True, gc=False, tag="points_subtracted", omit_defaults=True):
     """Taken back: score and spendable fall (PTS-09). `owed` is what no lot covered."""
 
     account: str

@@ -51,6 +51,7 @@ def opened(
         store = MongoStore(client, settings, worker.database, topics)
         stack.callback(store.close)
         producer = open_producer(settings, worker.service)
+        stack.callback(producer.close)
         consumer = open_consumer(settings, worker.service)
         stack.callback(consumer.close)
         projection = Projection(worker.service, worker.inputs, settings.topic)

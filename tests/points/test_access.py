@@ -97,7 +97,7 @@ def test_an_event_without_account_needs_a_default_one(
 def test_an_explicit_account_needs_no_default() -> None:
     rules = program({"default_account": ""})
     assert decide(add(1, account="main"), happened([opt_in()], rules), rules).facts == (
-        PointsEarned("main", 1),
+        PointsEarned("main", 1, None),
     )
 
 
@@ -195,4 +195,4 @@ def test_guests(when: Event, rules: object, seen: bool, code: str) -> None:
 
 def test_a_guest_who_is_known_is_a_customer_like_any_other() -> None:
     state = happened([opt_in()], RULES)
-    assert decide(GUEST, state, RULES).facts == (PointsEarned("main", 1),)
+    assert decide(GUEST, state, RULES).facts == (PointsEarned("main", 1, None),)

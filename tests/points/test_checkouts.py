@@ -186,7 +186,7 @@ RULES = program(
         pytest.param(
             [add(50, id="e-1")],
             checkout("120.00", points_burned=30),
-            accepted(PointsSpent("main", 30, (LotUse("e-1", 0, 30),)), PointsEarned("main", 12)),
+            accepted(PointsSpent("main", 30, (LotUse("e-1", 0, 30),)), PointsEarned("main", 12, None)),
             id="burns first, then earns",
         ),
         pytest.param(
@@ -213,7 +213,7 @@ RULES = program(
             accepted(
                 PointsExpired("main", 100, (LotUse("e-1", 0, 100),)),
                 PointsSpent("main", 30, (LotUse("e-2", 0, 30),)),
-                PointsEarned("main", 12),
+                PointsEarned("main", 12, None),
             ),
             id="what is due expires, then it burns, then it earns",
         ),
@@ -222,7 +222,7 @@ RULES = program(
             checkout("120.00", account="credit", points_burned=15),
             accepted(
                 PointsSpent("credit", 15, (LotUse("e-1", 0, 10),), owed=5),
-                PointsEarned("credit", 12, debt_paid=5),
+                PointsEarned("credit", 12, None, debt_paid=5),
             ),
             id="a burn below zero is paid back by the same checkout's earning",
         ),
@@ -265,7 +265,7 @@ RULES = program(
         pytest.param(
             [suspend()],
             checkout("120.00"),
-            accepted(PointsEarned("main", 12)),
+            accepted(PointsEarned("main", 12, None)),
             id="a suspended customer's checkout earns",
         ),
     ],
@@ -278,7 +278,7 @@ def test_a_checkout_without_currency_is_in_the_programs() -> None:
     rules = program({"currency": "JPY"})
     when = checkout("120", currency=None)
     decision = decide(when, happened([opt_in()], rules), rules)
-    assert decision.facts == (PointsEarned("main", 12),)
+    assert decision.facts == (PointsEarned("main", 12, None),)
     assert transaction_of(when, decision, rules)[2:4] == (120, "JPY")  # type: ignore[index]
 
 

@@ -18,20 +18,20 @@ DUE = PointsExpired("main", 10, (LotUse("e-1", 0, 10),))
     [
         pytest.param(
             add(5, at=day(1)),
-            accepted(DUE, PointsEarned("main", 5)),
+            accepted(DUE, PointsEarned("main", 5, None)),
             id="a lot expires at its very instant",
         ),
         pytest.param(
-            add(5, at=day(1).replace(hour=11)), accepted(PointsEarned("main", 5)), id="not before"
+            add(5, at=day(1).replace(hour=11)), accepted(PointsEarned("main", 5, None)), id="not before"
         ),
         pytest.param(
             add(5, at=day(2), time=day(0)),
-            accepted(DUE, PointsEarned("main", 5)),
+            accepted(DUE, PointsEarned("main", 5, None)),
             id="when it was recorded counts, not when it happened",
         ),
         pytest.param(
             add(5, at=day(2), account="other"),
-            accepted(PointsEarned("other", 5)),
+            accepted(PointsEarned("other", 5, None)),
             id="other accounts are left alone",
         ),
         pytest.param(
@@ -48,7 +48,7 @@ DUE = PointsExpired("main", 10, (LotUse("e-1", 0, 10),))
             add(5, at=day(30)),
             accepted(
                 PointsExpired("main", 30, (LotUse("e-1", 0, 10), LotUse("e-2", 0, 20))),
-                PointsEarned("main", 5),
+                PointsEarned("main", 5, None),
             ),
             id="several lots expire in one fact",
         ),
@@ -85,4 +85,4 @@ def test_without_the_module_nothing_expires_and_dates_count_when_it_is_back() ->
     assert decide(spend(10, at=day(2)), state, off) == accepted(
         PointsSpent("main", 10, (LotUse("e-1", 0, 10),))
     )
-    assert decide(add(5, at=day(2)), state, RULES) == accepted(DUE, PointsEarned("main", 5))
+    assert decide(add(5, at=day(2)), state, RULES) == accepted(DUE, PointsEarned("main", 5, None))

@@ -29,7 +29,7 @@ RULES = program(credit=account(negative_points=True))
         pytest.param(
             [],
             add(100),
-            accepted(PointsEarned("main", 100)),
+            accepted(PointsEarned("main", 100, None)),
             id="adding makes a lot without expiry",
         ),
         pytest.param(
@@ -47,7 +47,7 @@ RULES = program(credit=account(negative_points=True))
         pytest.param(
             [suspend()],
             add(5),
-            accepted(PointsEarned("main", 5)),
+            accepted(PointsEarned("main", 5, None)),
             id="a suspended customer earns",
         ),
         pytest.param(
@@ -192,7 +192,7 @@ def test_subtracting(given: list[Event], when: Event, then: Decision) -> None:
 def test_a_debt_takes_its_part_of_a_later_earning_first() -> None:
     state = happened([opt_in(), spend(30, account="credit")], RULES)
     assert decide(add(50, account="credit"), state, RULES) == accepted(
-        PointsEarned("credit", 50, debt_paid=30)
+        PointsEarned("credit", 50, None, debt_paid=30)
     )
     after = happened([opt_in(), spend(30, account="credit"), add(50, account="credit")], RULES)
     assert [lot.free for lot in after.account("credit").lots.known()] == [20]
@@ -217,7 +217,7 @@ def test_an_account_that_no_longer_allows_debts_refuses_new_ones_but_keeps_the_o
     strict = program(credit=account())
     assert decide(spend(1, account="credit"), state, strict).code == "insufficient_points"
     assert decide(add(40, account="credit"), state, strict) == accepted(
-        PointsEarned("credit", 40, debt_paid=30)
+        PointsEarned("credit", 40, None, debt_paid=30)
     )
 
 

@@ -168,6 +168,7 @@ class ServerWorld:
         self._consumers: dict[int, Consumer] = {}
 
     def close(self) -> None:
+        self._producer.close()
         self._client.close()
 
     def send(
@@ -195,6 +196,7 @@ class ServerWorld:
             consumer = Consumer(consumer_settings(settings, "counting"))
             stack.callback(consumer.close)
             producer = Producer(producer_settings(settings, f"counting-{name}"))
+            stack.callback(producer.close)
             projector = _projector(
                 inputs,
                 wrap(store),

@@ -1,0 +1,1 @@
+"""Crashes: real processes that kill themselves at each step, and what must hold afterwards."""

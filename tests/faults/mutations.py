@@ -1,0 +1,60 @@
+"""Four defects, each the lack of one of the design's devices: the crash test must find every one."""
+
+import os
+from collections.abc import Callable
+
+from services.ingest.domain import admission
+from shared.runtime.mongo import MongoTransaction, moved_fields
+from shared.runtime.ports import Cursor
+from shared.runtime.projector import Projector
+
+
+def position_outside_the_transaction() -> None:
+    """The position is written for itself, before the batch: a crash in between loses the batch."""
+
+    def move(self: MongoTransaction, before: Cursor, after: Cursor) -> bool:
+        moved = self._database.cursors.update_one(
+            {"_id": before.partition, "epoch": before.epoch, "batch": before.batch},
+            {"$set": moved_fields(after)},
+        )
+        return moved.matched_count == 1
+
+    MongoTransaction.move = move  # type: ignore[method-assign]
+
+
+def no_resend() -> None:
+    """A new owner goes on with what is new: what was committed but not announced is never sent."""
+
+    def resend(self: Projector) -> None:
+        self.owned.fresh.clear()
+
+    Projector._resend = resend  # type: ignore[method-assign]
+
+
+def no_dedupe() -> None:
+    """Each message of the inbox is taken for a new event, whatever its id."""
+
+    def dedupe_key(tenant: str, event_id: str) -> bytes:  # noqa: ARG001  # as the original
+        return os.urandom(16)
+
+    admission.dedupe_key = dedupe_key
+
+
+def no_epoch_check() -> None:
+    """Whoever has a decided batch writes it, also when another worker owns the partition."""
+
+    def move(self: MongoTransaction, before: Cursor, after: Cursor) -> bool:
+        self._database.cursors.update_one(
+            {"_id": before.partition}, {"$set": moved_fields(after)}, session=self._session
+        )
+        return True
+
+    MongoTransaction.move = move  # type: ignore[method-assign]
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    "position_outside_the_transaction": position_outside_the_transaction,
+    "no_resend": no_resend,
+    "no_dedupe": no_dedupe,
+    "no_epoch_check": no_epoch_check,
+}

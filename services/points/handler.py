@@ -63,8 +63,8 @@ class Points:
 
     def resend(self, cursor: Cursor) -> Iterable[Outgoing]:
         """Decisions behind the acknowledged mark, announced again."""
-        documents = self._repository.decisions_after(cursor.announced, cursor.last)
-        return announcements(documents, SERVICE, cursor.lineage)
+        behind = self._repository.decisions_after(cursor.partition, cursor.announced, cursor.last)
+        return announcements(behind, SERVICE, cursor.lineage)
 
     def forget(self, partitions: Collection[int]) -> None:
         """Drops the states of these partitions."""

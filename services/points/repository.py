@@ -9,6 +9,7 @@ from services.points.domain.accounts import Account
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.lots import NONE, PAGE_LOTS, Hidden, Lot, Lots, page_changes
 from services.points.domain.transactions import FirstCheckout, Transaction
+from shared.contracts.decisions import number
 from shared.runtime.deciding import DECISIONS, RESEND_CHUNK
 from shared.runtime.mongo import store_errors
 from shared.runtime.ports import Document
@@ -99,8 +100,9 @@ class PointsRepository:
                 if of in asked:
                     yield of, decision["_id"], first_checkout(decision)
 
-    def decisions_after(self, announced: int, last: int) -> Iterator[Document]:
+    def decisions_after(self, partition: int, announced: int, last: int) -> Iterator[Document]:
         """Decisions of one partition behind `announced`, in order, some at a time."""
+        announced = max(announced, number(partition, 0))  # 0 before anything was announced
         while announced < last:
             with store_errors():
                 query = {"_id": {"$gt": announced, "$lte": last}}
@@ -269,11 +271,9 @@ def _page_addition(of: AccountOf, n: int, added: Iterable[Lot]) -> tuple[str, Do
 
 
 def _closed_documents(change: Change) -> Iterator[Document]:
-    of, _, after = change
-    for id_, account in after.accounts.items():
-        for lot in account.lots.closed:
-            yield {
-                "_id": f"{of.key}/{after.generation}/{lot.event}/{lot.n}/{id_}",
-                "used": lot.used,
-                "expired": lot.expired,
-            }
+    for generation, account, lot in change.after.closed():
+        yield {
+            "_id": f"{change.of.key}/{generation}/{lot.event}/{lot.n}/{account}",
+            "used": lot.used,
+            "expired": lot.expired,
+        }

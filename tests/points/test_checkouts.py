@@ -186,7 +186,9 @@ RULES = program(
         pytest.param(
             [add(50, id="e-1")],
             checkout("120.00", points_burned=30),
-            accepted(PointsSpent("main", 30, (LotUse("e-1", 0, 30),)), PointsEarned("main", 12, None)),
+            accepted(
+                PointsSpent("main", 30, (LotUse("e-1", 0, 30),)), PointsEarned("main", 12, None)
+            ),
             id="burns first, then earns",
         ),
         pytest.param(

@@ -22,7 +22,9 @@ DUE = PointsExpired("main", 10, (LotUse("e-1", 0, 10),))
             id="a lot expires at its very instant",
         ),
         pytest.param(
-            add(5, at=day(1).replace(hour=11)), accepted(PointsEarned("main", 5, None)), id="not before"
+            add(5, at=day(1).replace(hour=11)),
+            accepted(PointsEarned("main", 5, None)),
+            id="not before",
         ),
         pytest.param(
             add(5, at=day(2), time=day(0)),

@@ -1,13 +1,22 @@
 """The state of points for one customer: standing, accounts, the checkouts that a batch asks for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from services.points.domain import lots
 from services.points.domain.accounts import Account
-from services.points.domain.lots import Lot
+from services.points.domain.lots import Closed, Lot
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.standing import Standing
+
+
+class Gone(NamedTuple):
+    """A closed lot, with all that names it."""
+
+    generation: int
+    account: str
+    lot: Closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +25,7 @@ class CustomerPoints:
 
     `generation` grows when the customer is forgotten; what counts of the decisions begins at number
     `since`. `checkouts` holds the first checkout of those transaction ids that were asked for.
+    `gone`: lots that were closed in generations which ended since the state was last stored.
     """
 
     standing: Standing | None = None
@@ -23,6 +33,7 @@ class CustomerPoints:
     since: int = 0
     accounts: Mapping[str, Account] = field(default_factory=dict)
     checkouts: Mapping[str, FirstCheckout] = field(default_factory=dict)
+    gone: tuple[Gone, ...] = ()
 
     def account(self, id_: str) -> Account:
         """One that was never touched has nothing on it."""
@@ -32,16 +43,17 @@ class CustomerPoints:
         """Whether there is something to store; a checkout that moved no points changes nothing."""
         return self.accounts is not before.accounts or self.standing != before.standing
 
+    def closed(self) -> Iterator[Gone]:
+        """All lots that left since the state was last stored."""
+        yield from self.gone
+        for account in self.accounts.values():
+            for lot in account.lots.closed:
+                yield Gone(self.generation, account.id, lot)
+
     def with_lots(self, id_: str, pages: Mapping[int, tuple[Lot, ...]]) -> "CustomerPoints":
         """Knowing all open lots of one account, by page."""
         account = self.account(id_).with_lots(lots.loaded(pages))
-        return CustomerPoints(
-            self.standing,
-            self.generation,
-            self.since,
-            {**self.accounts, id_: account},
-            self.checkouts,
-        )
+        return replace(self, accounts={**self.accounts, id_: account})
 
     def with_checkouts(self, checkouts: Mapping[str, FirstCheckout]) -> "CustomerPoints":
         """Knowing these transaction ids beside those it knows."""
@@ -51,6 +63,7 @@ class CustomerPoints:
             self.since,
             self.accounts,
             {**self.checkouts, **checkouts},
+            self.gone,
         )
 
     def stored(self, *, lots_kept_max: int) -> "CustomerPoints":

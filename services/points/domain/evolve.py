@@ -1,6 +1,7 @@
 """Evolve: the state after a fact. It takes over what the fact says and decides nothing."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from services.points.domain import lots
@@ -34,7 +35,9 @@ def evolve(state: CustomerPoints, fact: PointsFact, event: Event) -> CustomerPoi
         return _standing_changed(state, fact, event)
     account = ON_ACCOUNT[type(fact)](state.account(fact.account), fact, event)
     accounts = {**state.accounts, account.id: account}
-    return CustomerPoints(state.standing, state.generation, state.since, accounts, state.checkouts)
+    return CustomerPoints(
+        state.standing, state.generation, state.since, accounts, state.checkouts, state.gone
+    )
 
 
 def earned(account: Account, fact: PointsEarned, event: Event) -> Account:
@@ -103,9 +106,10 @@ def _less(
 def _standing_changed(state: CustomerPoints, fact: StandingChanged, event: Event) -> CustomerPoints:
     standing = cast(Standing, fact.standing)
     if not fact.forgotten:
-        return CustomerPoints(
-            standing, state.generation, state.since, state.accounts, state.checkouts
-        )
+        return replace(state, standing=standing)
     return CustomerPoints(
-        standing, state.generation + 1, since=number(event.partition, event.seq + 1)
+        standing,
+        state.generation + 1,
+        since=number(event.partition, event.seq + 1),
+        gone=tuple(state.closed()),
     )

@@ -10,7 +10,7 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout
 
 from services.query.api import Service, query_routes
 from services.query.handler import Cards
-from services.query.reading import Reading
+from services.query.reading import Now, Reading
 from services.query.repository import Repository, create_card_indexes
 from services.query.transactions import Transactions
 from shared.runtime import logs, worker
@@ -26,7 +26,12 @@ REQUEST_MS = 10_000
 AWAY = (ConnectionFailure, ExecutionTimeout)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def machine_clock() -> datetime:
+    """The time by which lots are due."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, now: Now = machine_clock) -> FastAPI:
     """The API on its databases; nothing is opened before the app starts."""
     client: AsyncMongoClient[Document] = AsyncMongoClient(
         settings.mongo_url,
@@ -38,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     repository = Repository(client, settings)
     service = Service(
         credentials=Credentials.parse(settings.keys.get_secret_value()),
-        reading=Reading(repository, lambda: datetime.now(UTC)),
+        reading=Reading(repository, now),
         transactions=Transactions(repository, settings.partitions),
         partitions=settings.partitions,
         databases=repository.databases,

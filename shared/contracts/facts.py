@@ -69,9 +69,11 @@ PointsFact = (
 
 
 class CustomerOptedIn(Struct, frozen=True, gc=False, tag="customer_opted_in"):
-    """A member with consent (CUS-08); `generation` counts how often this id has joined."""
+    """A member with consent (CUS-08); `generation` counts how often this id has joined. `labels`
+    come with the opt-in (CUS-31)."""
 
     generation: int
+    labels: tuple[str, ...] = ()
 
 
 class CustomerOptedOut(Struct, frozen=True, gc=False, tag="customer_opted_out"):

@@ -24,6 +24,8 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
         return problem(str(decision["code"]), id=decision["event"], duplicate=duplicate, **details)
     partition, seq = place(decision["_id"])  # type: ignore[arg-type]
     return {
+        # First, so that it cannot hide a member: customers announces a `status` of its own.
+        **decision.get("result", {}),  # type: ignore[dict-item]
         "id": decision["event"],
         "status": "accepted",
         "customer": decision["customer"],
@@ -34,6 +36,5 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
         "pending": False,
         "position": position(partition, seq),
         "facts": decision["facts"],
-        **decision.get("result", {}),  # type: ignore[dict-item]
         **decision.get("answer", {}),  # type: ignore[dict-item]
     }

@@ -110,7 +110,8 @@ def _add(
         "details": dict(decision.details),
         "answer": dict(decision.answer),
         "transaction": transaction,
-        "reply_to": event.reply_to,
+        # Only the owner answers: a follower's decision would tell whoever waits half the story.
+        "reply_to": "" if decision.outcome == "followed" else event.reply_to,
         "cause": event.cause,
         "hops": event.hops,
     }

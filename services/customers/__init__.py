@@ -1,0 +1,1 @@
+"""Customers: who is a member, and in which standing."""

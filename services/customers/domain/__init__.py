@@ -1,0 +1,1 @@
+"""The rules of customers: pure functions over frozen state."""

@@ -1,0 +1,97 @@
+"""The documents of customers: profiles and decisions; their shapes and indexes."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pymongo.database import Database
+
+from services.customers.domain.profiles import UNKNOWN, Profile
+from shared.contracts.decisions import number
+from shared.runtime.deciding import DECISIONS, RESEND_CHUNK
+from shared.runtime.mongo import store_errors
+from shared.runtime.ports import Document, Transaction
+
+PROFILES = "profiles"
+
+
+class Customer(NamedTuple):
+    """Whose profile it is."""
+
+    tenant: str
+    id: str
+    partition: int
+
+    @property
+    def key(self) -> str:
+        """`tenant/customer`: unique, since a tenant id has no slash."""
+        return f"{self.tenant}/{self.id}"
+
+
+class CustomersRepository:
+    """Reads before a batch, writes inside its transaction. Reads raise `Unavailable`."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._profiles = database[PROFILES]
+        self._decisions = database[DECISIONS]
+
+    def create_indexes(self) -> None:
+        """`decisions` by customer: a customer's history is read from them."""
+        with store_errors():
+            self._decisions.create_index([("tenant", 1), ("customer", 1), ("_id", 1)])
+
+    def profiles(self, keys: Collection[str]) -> dict[str, Profile]:
+        """By `tenant/customer`; one that has none is unknown."""
+        with store_errors():
+            found = self._profiles.find({"_id": {"$in": list(keys)}})
+            return dict.fromkeys(keys, UNKNOWN) | {each["_id"]: _profile(each) for each in found}
+
+    def decisions_after(self, partition: int, announced: int, last: int) -> Iterator[Document]:
+        """Decisions of one partition behind `announced`, in order, some at a time."""
+        announced = max(announced, number(partition, 0))  # 0 before anything was announced
+        while announced < last:
+            with store_errors():
+                query = {"_id": {"$gt": announced, "$lte": last}}
+                found = list(self._decisions.find(query).sort("_id", 1).limit(RESEND_CHUNK))
+            if not found:
+                return
+            yield from found
+            announced = found[-1]["_id"]
+
+    @staticmethod
+    def store(
+        transaction: Transaction,
+        decisions: Sequence[Document],
+        changed: Iterable[tuple[Customer, Profile]],
+    ) -> None:
+        """One write per decision and per changed customer."""
+        transaction.insert(DECISIONS, decisions)
+        transaction.put(PROFILES, [_document(of, profile) for of, profile in changed])
+
+
+def _profile(document: Document) -> Profile:
+    return Profile(
+        document["standing"],
+        document["generation"],
+        document["since"],
+        document.get("opted_in_at"),
+        document.get("reason"),
+        tuple(document["labels"]),
+    )
+
+
+def _document(of: Customer, profile: Profile) -> Document:
+    document: Document = {
+        "_id": of.key,
+        "tenant": of.tenant,
+        "customer": of.id,
+        "partition": of.partition,
+        "standing": profile.standing,
+        "generation": profile.generation,
+        "since": profile.since,
+        "labels": list(profile.labels),
+    }
+    if profile.opted_in_at is not None:
+        document["opted_in_at"] = profile.opted_in_at
+    if profile.reason is not None:
+        document["reason"] = profile.reason
+    return document

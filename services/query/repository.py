@@ -92,7 +92,8 @@ class Repository:
         else:
             order = {sort.by: direction, "_id": direction}
             within = _behind(sort, place[0], key) if place else []
-        return await self._cards.find({"$and": [match, *within]}).sort(order).to_list(limit)
+        found = self._cards.find({"$and": [match, *within]}).sort(order).limit(limit)
+        return await found.to_list()
 
     async def count_cards(self, match: Document) -> int:
         """How many cards fit."""

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli.problems import CommandError
 from deploy.local import logs as log_files
+from deploy.local.mongod import REPLICA_SET
 from deploy.local.programs import SERVICES
 from deploy.local.stack import LOCAL_KEYS, Row, Stack
 from shared.runtime.settings import Settings
@@ -162,8 +163,6 @@ class Display:
 
 def _print_addresses(stack: Stack) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    table.add_column(no_wrap=True, overflow="ignore")
     for row in stack.status():
         if row.ready:
             table.add_row(row.part.name, _address(row), _about(row))
@@ -173,13 +172,12 @@ def _print_addresses(stack: Stack) -> None:
             table.add_row("key", key, f"tenant {tenant}, {role}")
     table.add_row("logs", _shown(stack.logs), "./laurel logs [NAME]")
     console.print(table)
+    console.print("Each service also answers /readyz and /metrics.")
     console.print("Next: `make demo`, `make status`, `make down`.")
 
 
 def _address(row: Row) -> str:
     local = f"127.0.0.1:{row.part.port}"
-    if row.part.name == "mongod":
-        return f"mongodb://{local}/?replicaSet=laurel"
     return f"http://{local}" if row.part.is_service else local
 
 
@@ -189,9 +187,11 @@ def _shown(path: Path) -> str:
 
 
 def _about(row: Row) -> str:
+    if row.part.name == "mongod":
+        return f"mongodb://…/?replicaSet={REPLICA_SET}"
     if not row.part.is_service:
         return ""
-    return "API, /docs, /readyz, /metrics" if row.part.name in HTTP else "worker: /readyz, /metrics"
+    return "API, with /docs" if row.part.name in HTTP else "worker"
 
 
 def _duration(seconds: int) -> str:

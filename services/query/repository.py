@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bson.binary import Binary
+from bson.codec_options import TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel, MongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -24,6 +26,19 @@ SERVICES = ("journal", "program", "customers", "points", "query")
 SORTED_CARD_FIELDS = ("score", "spent", "expired", "spendable", "status")
 """What the customer list can be ordered by, besides its id (which `_id` orders already)."""
 PROGRAMS_KEPT_MAX = 256
+
+
+class PlainIntegers(TypeDecoder):
+    """Numbers beyond 32 bits come as a class of the driver's own, which JSON encoders refuse."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: int) -> int:
+        """The same number as Python's own."""
+        return int(value)
+
+
+READS = CODEC.with_options(type_registry=TypeRegistry([PlainIntegers()]))
 
 
 def create_card_indexes(client: MongoClient[Document], settings: Settings) -> None:
@@ -50,7 +65,7 @@ class Repository:
     def __init__(self, client: AsyncMongoClient[Document], settings: Settings) -> None:
         self._client = client
         self.databases: dict[str, AsyncDatabase[Document]] = {
-            service: client.get_database(settings.database(service), codec_options=CODEC)
+            service: client.get_database(settings.database(service), codec_options=READS)
             for service in SERVICES
         }
         self._cards = self.databases["query"]["cards"]

@@ -83,3 +83,26 @@ def test_an_event_nobody_has_heard_of_is_not_found(api: TestClient, id_: str) ->
     answer = api.get(f"/v1/events/{id_}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_points_beyond_32_bits_are_shown_on_every_path(api: TestClient, given: Given) -> None:
+    many = 2**53 - 1
+    given.joined("c-1")
+    given.added("c-1", many, id_="e")
+    given.lot("c-1", "e", many, used=many - 1)
+    given.card("c-1", score=many)
+    outcome = api.get("/v1/events/e").json()
+    assert (outcome["facts"][0]["points"], outcome["balances"]["main"]["score"]) == (many, many)
+    assert api.get("/v1/customers/c-1").json()["accounts"][0]["spendable"] == many
+    assert api.get("/v1/customers?sort=score&limit=1").json()["items"][0]["score"] == many
+    for path in ("events?sort=-points&limit=1", "points-history?limit=1"):
+        page = api.get(f"/v1/customers/c-1/{path}").json()
+        row = page["items"][0]
+        assert (row["points"], row["used_points"]) == (many, many - 1), path
+
+
+def test_a_customers_outcome_says_accepted_whatever_the_customers_status(
+    api: TestClient, given: Given
+) -> None:
+    given.joined("c-1")
+    assert api.get("/v1/events/e-1").json()["status"] == "accepted"

@@ -106,6 +106,7 @@ class Stack:
         Servers whose addresses were given keep what they hold.
         """
         self.down(report)
+        Supervisor(self.folder).forget()
         there = [self.folder / name for name in MADE if (self.folder / name).exists()]
         for path in there:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

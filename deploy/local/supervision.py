@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,6 +99,7 @@ class Supervisor:
 
     def spawn(self, launches: Sequence[Launch], environment: Mapping[str, str]) -> None:
         """Start it with none of its programs started; its children get `environment`."""
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         configuration = self.folder / "run" / "supervisord.conf"
         configuration.write_text(self._configuration(launches), encoding="utf-8")
         done = subprocess.run(
@@ -147,6 +149,11 @@ class Supervisor:
                 f"{SHUTDOWN_TIMEOUT_SECONDS} s; its log: {self.folder / 'logs/supervisord.log'}"
             ) from error
 
+    def forget(self) -> None:
+        """Remove what it keeps outside of its folder."""
+        if not self.socket.is_relative_to(self.folder) and self.socket.parent.is_dir():
+            shutil.rmtree(self.socket.parent)
+
     def _ask(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         try:
@@ -185,8 +192,7 @@ def socket_path(folder: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     # Not TMPDIR: every shell must find the same one.
     private = Path("/tmp", f"laurel-{digest}")  # noqa: S108
-    private.mkdir(mode=0o700, exist_ok=True)
-    if private.lstat().st_uid != os.getuid():
+    if os.path.lexists(private) and private.lstat().st_uid != os.getuid():
         raise StackError(
             f"{private} belongs to another user: move the repository to a shorter path."
         )

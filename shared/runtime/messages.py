@@ -1,7 +1,7 @@
 """Messages in CloudEvents' binary mode: headers to and from text, values to events."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -30,10 +30,15 @@ _tick = msgspec.json.Decoder(Tick)
 _data = {action: msgspec.json.Decoder(owned.data) for action, owned in actions.BUILT.items()}
 
 
-def text_headers(headers: Iterable[tuple[str, bytes | str | None]] | None) -> dict[str, str]:
+KafkaHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]] | None
+"""What the client types say a message's headers are; it hands over pairs."""
+
+
+def text_headers(headers: KafkaHeaders) -> dict[str, str]:
     """Kafka headers → text by name; one that is not UTF-8 is left out, so it counts as missing."""
     read: dict[str, str] = {}
-    for name, value in headers or ():
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    for name, value in pairs:
         if isinstance(value, bytes):
             try:
                 read[name] = value.decode()

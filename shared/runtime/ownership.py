@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from shared.runtime import metrics
 from shared.runtime.ports import Cursor, Input, Store, Unavailable
@@ -121,9 +121,7 @@ class Ownership:
     def _position(self, consumer: Consumer, cursor: Cursor, topic: str) -> TopicPartition:
         name, partition = self._topic(topic), cursor.partition
         offset = cursor.next.get(topic, 0)
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(name, partition), timeout=WATERMARKS_SECONDS
-        )
+        low, high = _ends(consumer, TopicPartition(name, partition))
         if offset > high:
             raise PositionLost(
                 f"{self._service}: the next message of {name} partition {partition} is {offset}, but the "
@@ -167,3 +165,15 @@ class Ownership:
     def _report(self) -> None:
         metrics.PARTITIONS.labels(self._service).set(len(self.cursors))
         metrics.BROKEN.labels(self._service).set(len(self.broken))
+
+
+def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset of a partition; a broker that is just starting is asked again."""
+    deadline = time.monotonic() + TAKE_OVER_SECONDS
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=WATERMARKS_SECONDS)
+        except KafkaException as error:
+            if error.args[0].fatal() or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS / 5)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from shared.runtime.kafka import producer_settings
+from shared.runtime.messages import text_headers
 from shared.runtime.settings import Settings
 
 TENANT = "demo"
@@ -41,10 +42,14 @@ class Load:
         kind = chance.randrange(100)
         if kind < 70:
             total = f"{chance.randrange(1, 300)}.{chance.randrange(100):02}"
-            data = {"currency": "USD", "total": total, "transaction_id": f"t-{number}"}
+            data: dict[str, object] = {
+                "currency": "USD",
+                "total": total,
+                "transaction_id": f"t-{number}",
+            }
             return self._made(customer, f"e-{number}", "checkout", data)
         action = "point_spend" if kind < 90 else "point_add"
-        points = {"points": chance.randrange(1, 60)}
+        points: dict[str, object] = {"points": chance.randrange(1, 60)}
         return self._made(customer, f"e-{number}", action, points)
 
     def _made(
@@ -102,8 +107,9 @@ def messages(settings: Settings, topic: str) -> Iterator[tuple[int, dict[str, st
             for message in consumer.consume(5000, 1.0):
                 assert message.error() is None, message.error()
                 offset = (message.offset() or 0) + 1
-                headers = {name: (value or b"").decode() for name, value in message.headers() or ()}
-                yield partition, headers, message.value() or b""
+                value = message.value() or b""
+                assert isinstance(value, bytes)
+                yield partition, text_headers(message.headers()), value
     consumer.close()
 
 

@@ -9,16 +9,19 @@ The plan is in `FAULT_PLAN` (a file, one line for each start: `STEP PASSAGE DEED
 import os
 import signal
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
-from services.customers.app import run as run_customers
-from services.ingest.app import run_journal
-from services.points.app import run as run_points
-from shared.runtime.faults import Step
+from shared.runtime.faults import Reached, Step
 from shared.runtime.settings import Settings
 from tests.faults.mutations import MUTATIONS
 
-RUNS = {"journal": run_journal, "points": run_points, "customers": run_customers}
+RUNS = {
+    "journal": ("services.ingest.app", "run_journal"),
+    "points": ("services.points.app", "run"),
+    "customers": ("services.customers.app", "run"),
+}
 DEEDS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
@@ -52,7 +55,9 @@ def main(service: str) -> int:
     if mutation := os.environ.get("FAULT_MUTATION"):
         MUTATIONS[mutation]()
     plan = Plan(Path(os.environ["FAULT_PLAN"]), Path(os.environ["FAULT_DONE"]))
-    return RUNS[service](Settings.from_environment(), plan.reached)
+    module, function = RUNS[service]
+    run: Callable[[Settings, Reached], int] = getattr(import_module(module), function)
+    return run(Settings.from_environment(), plan.reached)
 
 
 if __name__ == "__main__":

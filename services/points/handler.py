@@ -7,7 +7,7 @@ from typing import Any
 
 from services.points.domain.balances import balances_after
 from services.points.domain.checkouts import transaction_of
-from services.points.domain.customers import UNKNOWN, CustomerPoints
+from services.points.domain.customers import CustomerPoints
 from services.points.domain.decide import decide
 from services.points.domain.evolve import fold
 from services.points.domain.invariants import broken
@@ -96,7 +96,7 @@ class Points:
         wanted = {
             (_customer(event), id_)
             for event in events
-            if (id_ := needs_checkout(event)) and states[event.key] is not UNKNOWN
+            if (id_ := needs_checkout(event)) and states[event.key].standing is not None
         }
         for (key, id_), decision, first in self._repository.first_checkouts(wanted):
             if decision >= states[key].since:

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
     "default_account_missing": Kind(409, "No default account is set", retryable=True),
     # Points and transactions.
     "insufficient_points": Kind(409, "Not enough points", retryable=True),
-    "balance_limit": Kind(409, "A balance would pass 2^53"),
+    "balance_limit": Kind(409, "An amount or a balance would pass 2^53"),
     "burn_rate": Kind(422, "The points do not fit the burn rate"),
     "transaction_unknown": Kind(404, "There is no such transaction", retryable=True),
     "transaction_exists": Kind(409, "Another checkout has this transaction id"),

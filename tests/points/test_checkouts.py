@@ -265,6 +265,12 @@ RULES = program(
             id="a score stays below 2^53",
         ),
         pytest.param(
+            [],
+            checkout(None, item("90000000000.00", 2**40), points_rewarded=1),
+            refused("balance_limit", account="main"),
+            id="so does the sum of the lines, in the smallest units",
+        ),
+        pytest.param(
             [suspend()],
             checkout("120.00"),
             accepted(PointsEarned("main", 12, None)),

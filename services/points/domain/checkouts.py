@@ -5,13 +5,14 @@ from typing import cast
 from services.points.domain.access import Opened, open_account
 from services.points.domain.adding import earn
 from services.points.domain.customers import CustomerPoints
-from services.points.domain.earning import points_earned, total_of
+from services.points.domain.earning import lines_total, points_earned, total_of
 from services.points.domain.program import AccountRules, Program
 from services.points.domain.spending import spend
 from services.points.domain.transactions import Transaction
 from shared.contracts.decisions import Decision, accepted, refused
 from shared.contracts.events import Checkout, Event
 from shared.contracts.facts import PointsEarned, PointsFact, PointsSpent
+from shared.contracts.money import MINOR_MAX
 
 
 def decide_checkout(event: Event, state: CustomerPoints, program: Program) -> Decision:
@@ -52,6 +53,8 @@ def transaction_of(event: Event, decision: Decision, program: Program) -> Transa
 
 
 def _burn_and_earn(opened: Opened, data: Checkout, currency: str) -> Decision:
+    if data.total is None and lines_total(data.items, currency, discounted=True) > MINOR_MAX:
+        return refused("balance_limit", account=opened.account.id)
     facts: list[PointsFact] = [*opened.facts]
     burned = data.points_burned or 0
     if burned:

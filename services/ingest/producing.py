@@ -85,6 +85,7 @@ class Producing:
             with suppress(asyncio.CancelledError):
                 await self._probing
         self._producer.flush(MESSAGE_TIMEOUT_MS / 1000)
+        self._producer.close()
 
     @property
     def away(self) -> bool:

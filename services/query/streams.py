@@ -58,7 +58,7 @@ def earned(decision: Document) -> Iterator[tuple[LotId, Document]]:
     """The lots that a decision made, each with its fact."""
     for fact in decision["facts"]:
         if fact["type"] == "points_earned":
-            yield LotId(decision["event"], fact["n"], fact["account"]), fact
+            yield LotId(decision["event"], fact.get("n", 0), fact["account"]), fact
 
 
 def changes(decision: Document) -> dict[str, int]:

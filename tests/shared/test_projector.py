@@ -187,8 +187,12 @@ def raising(error: Exception, *, before: bool) -> Callable[[Callable[[], None]],
 @pytest.mark.parametrize(
     "meddle",
     [
-        pytest.param(raising(UnknownCommit("no answer"), before=False), id="committed, answer lost"),
-        pytest.param(raising(UnknownCommit("no answer"), before=True), id="not committed, answer lost"),
+        pytest.param(
+            raising(UnknownCommit("no answer"), before=False), id="committed, answer lost"
+        ),
+        pytest.param(
+            raising(UnknownCommit("no answer"), before=True), id="not committed, answer lost"
+        ),
         pytest.param(raising(Conflict("somebody wrote"), before=True), id="write conflict"),
         pytest.param(raising(Unavailable("no primary"), before=True), id="database away"),
     ],

@@ -148,7 +148,9 @@ class _InMongo(Stored):
     def after(self, cursor: Cursor) -> list[Document]:
         first, end = behind(cursor)
         with store_errors():
-            return list(self._database.decisions.find({"_id": {"$gt": first, "$lt": end}}).sort("_id"))
+            return list(
+                self._database.decisions.find({"_id": {"$gt": first, "$lt": end}}).sort("_id")
+            )
 
 
 def behind(cursor: Cursor) -> tuple[int, int]:
@@ -175,7 +177,10 @@ class ServerWorld:
         self, topic: str, partition: int, headers: dict[str, str] | None, value: bytes
     ) -> None:
         self._producer.produce(
-            self.settings.topic(topic), value, partition=partition, headers=bytes_headers(headers or {})
+            self.settings.topic(topic),
+            value,
+            partition=partition,
+            headers=bytes_headers(headers or {}),
         )
         self._producer.poll(0)
 
@@ -230,7 +235,9 @@ class ServerWorld:
 
     def cursor(self, partition: int) -> Cursor:
         store = MongoStore(self._client, self.settings, "counting", [LOG, "customers.facts"])
-        found = self._client[self.settings.database("counting")].cursors.find_one({"_id": partition})
+        found = self._client[self.settings.database("counting")].cursors.find_one(
+            {"_id": partition}
+        )
         store.close()
         return store._cursor(found) if found else Cursor(partition, 0)
 

@@ -1,0 +1,1 @@
+"""The whole of Laurel over HTTP: every service a process, on real servers."""

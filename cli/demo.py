@@ -68,12 +68,11 @@ def demo(
     with Display() as display:
         Stack(settings).up(display.show)
     try:
-        results = _run(settings, min(wanted, shopping.BASKETS), console)
+        code = run(settings, min(wanted, shopping.BASKETS), console)
     except KeyboardInterrupt:
         console.print("Stopped. `make demo` goes on from here; nothing is counted twice.")
-        raise typer.Exit(130) from None
-    console.print(page(results))
-    raise typer.Exit(1 if results.reconciliation.differences else 0)
+        code = 130
+    raise typer.Exit(code)
 
 
 def default_baskets(ci: str) -> int:
@@ -90,7 +89,17 @@ def baskets_there(mark: Bookmark, wanted: int) -> Baskets:
     return Baskets(send=wanted if whole else max(wanted, promised), compare=max(wanted, promised))
 
 
-def _run(settings: Settings, wanted: int, console: Console) -> Results:
+def run(settings: Settings, wanted: int, console: Console) -> int:
+    """The demo on services that are up; prints its page.
+
+    1 where a household has other points than the data says, else 0. Raises `CommandError`.
+    """
+    results = _results(settings, wanted, console)
+    console.print(page(results))
+    return 1 if results.reconciliation.differences else 0
+
+
+def _results(settings: Settings, wanted: int, console: Console) -> Results:
     key = client.default_key(settings)
     with Service(client.program_url(settings), key) as programs:
         program.ensure(programs)

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no
     ResourceType,
 )
 from pymongo.errors import PyMongoError
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -67,29 +68,30 @@ def _retentions(admin: AdminClient, names: list[str]) -> dict[str, int]:
 def _table(
     settings: Settings, marks: dict[tuple[str, int], Watermarks], kept: dict[str, int]
 ) -> Table:
-    table = Table("topic", "key", "holds", title=f"Topics of {settings.namespace}")
+    table = Table(title=f"Topics of {settings.namespace}", box=SIMPLE)
+    table.add_column("topic", no_wrap=True, min_width=20)
     for column in ("partitions", "messages", "low", "high", "kept"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
+    table.add_column("holds", ratio=1, no_wrap=True)
     for topic in TOPICS:
         name = settings.topic(topic.name)
         of_topic = [mark for (of, _), mark in marks.items() if of == name]
         if of_topic:
             table.add_row(
                 topic.name,
-                topic.key,
-                topic.payload,
                 str(len(of_topic)),
                 f"{sum(mark.high - mark.low for mark in of_topic):,}",
                 f"{min(mark.low for mark in of_topic):,}",
                 f"{max(mark.high for mark in of_topic):,}",
                 duration(kept[name]),
+                topic.payload,
             )
     table.caption = "low: the smallest first offset of a partition; high: the largest next one"
     return table
 
 
 def _offsets_table(marks: dict[tuple[str, int], Watermarks]) -> Table:
-    table = Table("topic")
+    table = Table("topic", box=SIMPLE)
     for column in ("partition", "low", "high", "messages"):
         table.add_column(column, justify="right")
     for name, of_topic in groupby(sorted(marks.items()), key=lambda item: item[0][0]):
@@ -135,7 +137,7 @@ def lag(
 
 def lag_table(found: Iterable[Position]) -> Table:
     """A row per service, input and partition; a total after each input, and one of all."""
-    table = Table("service", "reads", title="Lag")
+    table = Table("service", "reads", title="Lag", box=SIMPLE)
     for column in ("partition", "position", "end", "lag"):
         table.add_column(column, justify="right")
     total = 0

@@ -12,8 +12,10 @@ from pymongo import MongoClient
 from services.query.cards import Announced, empty, evolve
 from shared.contracts.actions import BUILT
 from shared.contracts.decisions import number
+from shared.contracts.facts import PointsEarned, PointsExpired, PointsSpent, PointsSubtracted
 from shared.contracts.identity import dedupe_key
 from shared.contracts.partitions import partition_of
+from shared.runtime.deciding import fact_document
 from shared.runtime.ports import Document
 from shared.runtime.settings import Settings
 
@@ -35,15 +37,22 @@ def earned(
     points: int, account: str = "main", *, expires_at: datetime | None = None, n: int = 0
 ) -> Document:
     """A fact as points stores it."""
-    return {
-        "type": "points_earned", "account": account, "points": points,
-        "expires_at": expires_at, "debt_paid": 0, "n": n,
-    }  # fmt: skip
+    return fact_document(PointsEarned(account, points, expires_at, n=n))
 
 
-def spent(points: int, account: str = "main", *, kind: str = "points_spent") -> Document:
-    """A fact that takes points, of no matter which lots."""
-    return {"type": kind, "account": account, "points": points, "lots": [], "owed": 0}
+def spent(points: int, account: str = "main") -> Document:
+    """Points that went, from no matter which lots."""
+    return fact_document(PointsSpent(account, points, ()))
+
+
+def subtracted(points: int) -> Document:
+    """Points that were taken back."""
+    return fact_document(PointsSubtracted("main", points, ()))
+
+
+def expired(points: int) -> Document:
+    """Points whose date has passed."""
+    return fact_document(PointsExpired("main", points, ()))
 
 
 class Given:

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from shared.contracts.program import MODULES
-from tests.query.given import Given
+from tests.query.given import Given, spent
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DUE = NOW - timedelta(seconds=1)
@@ -29,7 +29,7 @@ def test_a_customer_shows_status_labels_and_accounts_in_order_of_id(
     given.joined("c-1", labels=["vip"])
     given.added("c-1", 100, account="main")
     given.added("c-1", 30, account="extra")
-    given.happened("c-1", "point_spend", {"points": 20}, [{**_spent(20)}])
+    given.happened("c-1", "point_spend", {"points": 20}, [spent(20)])
     answer = api.get("/v1/customers/c-1")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -44,10 +44,6 @@ def test_a_customer_shows_status_labels_and_accounts_in_order_of_id(
         "coupons": {"claimed": 0, "unassigned": 0, "redeemed": 0, "expired": 0, "invalid": 0,
                     "transferred": 0},
     }  # fmt: skip
-
-
-def _spent(points: int) -> dict[str, Any]:
-    return {"type": "points_spent", "account": "main", "points": points, "lots": [], "owed": 0}
 
 
 def test_an_account_that_was_only_opened_is_listed_with_zeros(

@@ -18,8 +18,7 @@ def test_an_accepted_event_shows_the_outcome_as_the_gateway_gives_it(
         "id": "till-7/1", "status": "accepted", "customer": "c-1", "action": "point_add",
         "recorded_at": "2026-03-01T09:00:01Z", "time": "2026-03-01T09:00:01Z",
         "duplicate": False, "pending": False, "position": f"{event['partition']}-{event['seq']}",
-        "facts": [{"type": "points_earned", "account": "main", "points": 5, "expires_at": None,
-                   "debt_paid": 0, "n": 0}],
+        "facts": [{"type": "points_earned", "account": "main", "points": 5, "expires_at": None}],
         "balances": {"main": {"score": 5, "spent": 0, "pending": 0, "reserved": 0, "expired": 0,
                               "spendable": 5}},
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.query.given import START, Given, earned, spent
+from tests.query.given import START, Given, earned, expired, spent, subtracted
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DUE = NOW - timedelta(seconds=1)
@@ -45,9 +45,7 @@ def history(given: Given) -> None:
         id_="buy", transaction={"id": "T-1", "account": "main"},
     )  # fmt: skip
     given.happened("c-1", "point_spend", {"points": 999}, id_="no", outcome="refused", code="x")
-    given.happened(
-        "c-1", "point_sub", {"points": 5}, [spent(5, kind="points_subtracted")], id_="sub"
-    )
+    given.happened("c-1", "point_sub", {"points": 5}, [subtracted(5)], id_="sub")
     given.decided(given.submitted("c-1", "suspend", {"reason": "fraud"}, id_="suspend"))
     given.added("c-1", 7, id_="extra", account="extra")
     given.added("c-2", 1, id_="other")
@@ -205,7 +203,7 @@ def test_a_sweep_is_in_the_history_but_is_no_event_of_the_customer(
 ) -> None:
     given.joined("c-1")
     sweep = given.added("c-1", 10, id_="add")
-    facts = [spent(10, kind="points_expired")]
+    facts = [expired(10)]
     given.of("points", "decisions").insert_one(
         {**sweep, "_id": sweep["_id"] + 1, "event": "~tick:1:2026", "action": "expiration",
          "facts": facts, "result": {"balances": {"main": {"spendable": 0}}}}

@@ -9,7 +9,7 @@ from services.query.lots import Lot, LotId
 from services.query.streams import Stored, changes, event_row, history_rows, stored
 from services.query.views import customer, event_answer, items
 from shared.runtime.ports import Document
-from tests.query.given import earned, spent
+from tests.query.given import earned, expired, spent, subtracted
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
@@ -28,9 +28,9 @@ def decision(*facts: Document, **more: Any) -> Document:
     [
         pytest.param([earned(10)], {"main": 10}, id="earned: up"),
         pytest.param([spent(10)], {"main": -10}, id="spent: down"),
-        pytest.param([spent(3, kind="points_subtracted")], {"main": -3}, id="taken back: down"),
-        pytest.param([spent(3, kind="points_expired")], {"main": -3}, id="lapsed: down"),
-        pytest.param([spent(4, kind="points_expired"), earned(10)], {"main": 6}, id="the sum"),
+        pytest.param([subtracted(3)], {"main": -3}, id="taken back: down"),
+        pytest.param([expired(3)], {"main": -3}, id="lapsed: down"),
+        pytest.param([expired(4), earned(10)], {"main": 6}, id="the sum"),
         pytest.param([spent(4), earned(4)], {"main": 0}, id="nothing in all, but a change"),
         pytest.param([earned(1), earned(2, "extra")], {"extra": 2, "main": 1}, id="by account"),
         pytest.param([{"type": "account_opened", "account": "main"}], {}, id="opened"),

@@ -5,6 +5,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from services.points.documents import (
+    AccountOf,
+    Change,
+    Customer,
+    first_checkout,
+    transaction_document,
+)
 from services.points.domain.balances import balances_after
 from services.points.domain.checkouts import transaction_of
 from services.points.domain.customers import CustomerPoints
@@ -13,14 +20,7 @@ from services.points.domain.evolve import fold
 from services.points.domain.invariants import broken
 from services.points.domain.needs import needs_checkout, needs_lots
 from services.points.domain.program import Program, program_of
-from services.points.repository import (
-    AccountOf,
-    Change,
-    Customer,
-    PointsRepository,
-    first_checkout,
-    transaction_document,
-)
+from services.points.repository import PointsRepository
 from shared.contracts.events import Event
 from shared.runtime.deciding import Decided, announcements
 from shared.runtime.kept import Kept

@@ -34,6 +34,8 @@ from shared.runtime.mongo import open_client
 from shared.runtime.settings import Settings
 
 WATCH_SECONDS = 1.0
+WIDE_COLUMNS = 110
+"""A terminal so wide has room for what a topic holds."""
 
 
 def topics(
@@ -53,7 +55,10 @@ def topics(
         raise CommandError(
             f"no topics of namespace {settings.namespace}; `./laurel up` makes them."
         )
-    console.print(_offsets_table(marks) if each_partition else _table(settings, marks, kept))
+    wide = console.width >= WIDE_COLUMNS
+    console.print(
+        _offsets_table(marks) if each_partition else _table(settings, marks, kept, wide=wide)
+    )
 
 
 def _retentions(admin: AdminClient, names: list[str]) -> dict[str, int]:
@@ -66,13 +71,18 @@ def _retentions(admin: AdminClient, names: list[str]) -> dict[str, int]:
 
 
 def _table(
-    settings: Settings, marks: dict[tuple[str, int], Watermarks], kept: dict[str, int]
+    settings: Settings,
+    marks: dict[tuple[str, int], Watermarks],
+    kept: dict[str, int],
+    *,
+    wide: bool,
 ) -> Table:
-    table = Table(title=f"Topics of {settings.namespace}", box=SIMPLE)
-    table.add_column("topic", no_wrap=True, min_width=20)
+    table = Table("topic", title=f"Topics of {settings.namespace}", box=SIMPLE)
     for column in ("partitions", "messages", "low", "high", "kept"):
-        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
-    table.add_column("holds", ratio=1, no_wrap=True)
+        table.add_column(column, justify="right")
+    if wide:
+        table.add_column("key")
+        table.add_column("holds")
     for topic in TOPICS:
         name = settings.topic(topic.name)
         of_topic = [mark for (of, _), mark in marks.items() if of == name]
@@ -84,7 +94,7 @@ def _table(
                 f"{min(mark.low for mark in of_topic):,}",
                 f"{max(mark.high for mark in of_topic):,}",
                 duration(kept[name]),
-                topic.payload,
+                *((topic.key, topic.payload) if wide else ()),
             )
     table.caption = "low: the smallest first offset of a partition; high: the largest next one"
     return table

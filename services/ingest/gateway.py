@@ -116,6 +116,8 @@ class Gateway:
         events = batch_of(await http.read_body(request, BATCH_BYTES_MAX), kind)
         results = await self._submit(events, tenant, None)
         ready = [result for result in results if isinstance(result, Ready)]
+        if ready and self._producing.away:
+            raise Problem("unavailable", "Kafka does not answer: nothing of the batch was taken.")
         taken = iter(await self._take(ready, tenant, seconds, _trace(request)) if ready else ())
         answers = [
             _refused(result) if isinstance(result, Refusal) else next(taken) for result in results
@@ -177,6 +179,7 @@ class Gateway:
                 ]
             )
             measures.PRODUCE_SECONDS.observe(time.monotonic() - started)
+            measures.QUEUED.inc(len(events) - len(failures))
             awaited = [
                 waiter
                 for index, waiter in enumerate(waiters)
@@ -215,7 +218,6 @@ def _answer(event: Ready, failure: str | None, waiter: Waiter | None) -> Answer:
     if failure is not None:
         measures.REFUSED[failure].inc()
         return failed(failure, event.id)
-    measures.QUEUED.inc()
     return waiter.answer.result() if waiter and waiter.answer.done() else queued(event.id)
 
 

@@ -15,6 +15,8 @@ from shared.runtime.settings import Settings
 
 OUTCOMES_MAX = 1_000
 """Messages of one turn: about 5 ms of work."""
+SILENT = 2
+"""The client's log level: the producer tells of lost connections, once."""
 ASSIGN_TIMEOUT_SECONDS = 5.0
 ASSIGN_RETRY_SECONDS = 1.0
 
@@ -40,6 +42,7 @@ class Listening:
                 "auto.offset.reset": "latest",
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 32_768,
+                "log_level": SILENT,
             }
         )
         self._pump = Pump(self._turn)

@@ -21,9 +21,11 @@ MESSAGE_TIMEOUT_MS = 5_000
 """A client gets its 503 after this, and tries again with the same id."""
 QUEUE_MESSAGES_MAX = 20_000
 QUEUE_KBYTES_MAX = 65_536
-MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-"""A body of 1 MiB grows, at worst twofold, when its amounts get all their digits."""
-PURGE_ROUNDS_MAX = 100
+MESSAGE_BYTES_MAX = 3 * 1024 * 1024
+"""A body of 1 MiB grows, at worst twofold, when its amounts get all their digits. Less than the
+journal may produce, which adds headers."""
+SILENT = 2
+"""The client's log level: its connection errors come to `_failed`, as one line each time."""
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -67,6 +69,7 @@ class Producing:
         self._topic = settings.topic(INBOX.name)
         self._log = structlog.get_logger().bind(service="gateway")
         self._producer = self._new()
+        self._broken: list[Producer] = []
         self._awaited = 0
         self._pump = Pump(self._turn)
         self._away = False
@@ -95,7 +98,7 @@ class Producing:
     async def send(self, messages: Sequence[Outgoing]) -> dict[int, str]:
         """Produces in order and waits for every report; gives the problem's code of what failed."""
         sending = Sending(len(messages), asyncio.get_running_loop().create_future())
-        if self._away:
+        if self._away or not messages:
             return dict.fromkeys(range(len(messages)), "unavailable")
         for index, message in enumerate(messages):
             self._produce(message, sending, index)
@@ -147,15 +150,18 @@ class Producing:
     def _suspect(self) -> None:
         """A message got no report: the brokers are away, unless others got theirs meanwhile."""
         if time.monotonic() - self._acknowledged_at > PROBE_SECONDS:
-            self._is_away()
+            self._is_away("no report")
 
-    def _is_away(self) -> None:
+    def _is_away(self, reason: str) -> None:
         if not self._away:
             self._away = True
-            self._log.warning("kafka_away")
+            self._log.warning("kafka_away", reason=reason)
 
     def _turn(self) -> bool:
         self._producer.poll(0)
+        for broken in self._broken:
+            broken.poll(0)
+        self._broken = [broken for broken in self._broken if len(broken)]
         return self._awaited > 0
 
     async def _probe(self) -> None:
@@ -176,6 +182,7 @@ class Producing:
                 "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,
                 "socket.timeout.ms": MESSAGE_TIMEOUT_MS,
+                "log_level": SILENT,
                 "error_cb": self._failed,
             }
         )
@@ -186,13 +193,10 @@ class Producing:
             self._log.error("producer_replaced", reason=error.str())
             asyncio.get_running_loop().call_soon(self._replace)  # not inside its own poll
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._is_away()
+            self._is_away(error.str())
 
     def _replace(self) -> None:
-        """A producer that is broken for good fails what it holds and makes room for a new one."""
-        broken, self._producer = self._producer, self._new()
-        broken.purge()
-        for _ in range(PURGE_ROUNDS_MAX):
-            if not len(broken):
-                break
-            broken.poll(0)
+        """A producer that is broken for good fails what it holds; a new one takes its place."""
+        self._broken.append(self._producer)
+        self._producer.purge()
+        self._producer = self._new()

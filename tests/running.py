@@ -89,6 +89,7 @@ class Stack:
     folder: Path
     processes: dict[str, Process] = field(default_factory=dict)
     _keeping: threading.Event = field(default_factory=threading.Event)
+    _keeper: threading.Thread | None = None
 
     @property
     def gateway(self) -> str:
@@ -143,12 +144,14 @@ class Stack:
                     if process.popen is not None and process.popen.poll() is not None:
                         process.start()
 
-        threading.Thread(target=keep, name="keeper", daemon=True).start()
+        self._keeper = threading.Thread(target=keep, name="keeper", daemon=True)
+        self._keeper.start()
 
     def close(self) -> None:
         """Stops everything."""
         self._keeping.set()
-        time.sleep(2 * KEEPER_SECONDS)
+        if self._keeper is not None:
+            self._keeper.join()
         started = [process for process in self.processes.values() if process.popen is not None]
         for process in started:
             process.running.terminate()

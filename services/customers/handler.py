@@ -11,15 +11,17 @@ from services.customers.repository import Customer, CustomersRepository
 from shared.contracts.events import Event
 from shared.contracts.program import Settings
 from shared.contracts.standing import shown
-from shared.runtime.deciding import Decided, announcements
+from shared.runtime.deciding import Decided, announcements, rules_of
 from shared.runtime.kept import Kept
-from shared.runtime.messages import Unreadable, is_tick, read_event
+from shared.runtime.messages import read_events
 from shared.runtime.ports import Cursor, Dead, Message, Outgoing, Transaction
 from shared.runtime.programs import Programs
 
 SERVICE = "customers"
 PROFILES_KEPT_MAX = 50_000
 """Customers in memory, about 1 kB each."""
+ANONYMOUS = Settings().anonymous_events
+"""What a program that says nothing means."""
 
 
 class Customers:
@@ -36,12 +38,13 @@ class Customers:
 
     def decide(self, messages: Sequence[Message], cursors: Mapping[int, Cursor]) -> "CustomersWork":
         """Loads the profiles of the batch in one find, then decides event by event."""
-        events, letters = _read(messages)
+        events, letters = read_events(messages)
         lineage = messages[0].headers.get("lineage", "") if messages else ""
         work = CustomersWork(Decided(SERVICE, cursors, lineage), self._kept, letters)
         self._load(events, work)
         for event in events:
-            work.decide(event, anonymous_events=self._anonymous_events(event))
+            with rules_of(event):
+                work.decide(event, anonymous_events=self._anonymous_events(event))
         return work
 
     def resend(self, cursor: Cursor) -> Iterable[Outgoing]:
@@ -64,8 +67,8 @@ class Customers:
     def _anonymous_events(self, event: Event) -> bool:
         """Of the program's settings all that concerns us."""
         entities = self._programs.at(event.tenant, event.program).get("settings", {})
-        default = Settings().anonymous_events
-        return any(each["document"].get("anonymous_events", default) for each in entities.values())
+        name = "anonymous_events"
+        return any(each["document"].get(name, ANONYMOUS) for each in entities.values())
 
 
 @dataclass(slots=True)
@@ -117,16 +120,3 @@ class CustomersWork:
         """What is stored now is what is known."""
         for key, profile in self.after.items():
             self.kept.keep(self.customers[key].partition, key, profile)
-
-
-def _read(messages: Iterable[Message]) -> tuple[list[Event], list[Dead]]:
-    """The events among the messages, and what cannot be read. Ticks move nothing yet."""
-    events, letters = [], []
-    for message in messages:
-        if is_tick(message):
-            continue
-        try:
-            events.append(read_event(message))
-        except Unreadable as error:
-            letters.append(Dead(message, str(error)))
-    return events, letters

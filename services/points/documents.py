@@ -7,6 +7,7 @@ from services.points.domain.accounts import Account
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.lots import NONE, PAGE_LOTS, Hidden, Lot, Lots, page_changes
 from services.points.domain.transactions import FirstCheckout, Transaction
+from shared.contracts.identity import closed_lot_key
 from shared.runtime.ports import Document
 
 
@@ -183,7 +184,7 @@ def closed_documents(change: Change) -> Iterator[Document]:
     """What is kept of lots that left their page: a history row's label and `used_points`."""
     for generation, account, lot in change.after.closed():
         yield {
-            "_id": f"{change.of.key}/{generation}/{lot.event}/{lot.n}/{account}",
+            "_id": closed_lot_key(change.of.key, generation, lot.event, lot.n, account),
             "used": lot.used,
             "expired": lot.expired,
         }

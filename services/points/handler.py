@@ -22,9 +22,9 @@ from services.points.domain.needs import needs_checkout, needs_lots
 from services.points.domain.program import Program, program_of
 from services.points.repository import PointsRepository
 from shared.contracts.events import Event
-from shared.runtime.deciding import Decided, announcements
+from shared.runtime.deciding import Decided, announcements, rules_of
 from shared.runtime.kept import Kept
-from shared.runtime.messages import Unreadable, is_tick, read_event
+from shared.runtime.messages import read_events
 from shared.runtime.ports import BrokenInvariant, Cursor, Dead, Message, Outgoing, Transaction
 from shared.runtime.programs import Programs
 
@@ -52,12 +52,13 @@ class Points:
 
     def decide(self, messages: Sequence[Message], cursors: Mapping[int, Cursor]) -> "PointsWork":
         """Loads what the batch needs in at most three finds, then decides event by event."""
-        events, letters = _read(messages)
+        events, letters = read_events(messages)
         lineage = messages[0].headers.get("lineage", "") if messages else ""
         work = PointsWork(Decided(SERVICE, cursors, lineage), self._kept, letters)
         self._load(events, work)
         for event in events:
-            work.decide(event, self._program_of(event))
+            with rules_of(event):
+                work.decide(event, self._program_of(event))
         work.check()
         return work
 
@@ -173,16 +174,3 @@ class PointsWork:
 
 def _customer(event: Event) -> Customer:
     return Customer(event.tenant, event.customer, event.partition)
-
-
-def _read(messages: Iterable[Message]) -> tuple[list[Event], list[Dead]]:
-    """The events among the messages, and what cannot be read. Ticks move nothing yet."""
-    events, letters = [], []
-    for message in messages:
-        if is_tick(message):
-            continue
-        try:
-            events.append(read_event(message))
-        except Unreadable as error:
-            letters.append(Dead(message, str(error)))
-    return events, letters

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.query.lots import LotId
+from shared.contracts.identity import closed_lot_key
 from shared.runtime.ports import Document
 
 
@@ -49,4 +50,4 @@ class Known:
     def closed(self, lot: LotId) -> str:
         """The `_id` of a lot that left its page."""
         generation = (self.state or {}).get("generation", 0)
-        return f"{self.key}/{generation}/{lot.event}/{lot.n}/{lot.account}"
+        return closed_lot_key(self.key, generation, lot.event, lot.n, lot.account)

@@ -25,14 +25,51 @@ BUILT: dict[str, Owned] = {
 }
 
 PLANNED: frozenset[str] = frozenset(
-    """profile login merge list_add list_remove label_add label_remove
-    checkout_update checkout_accept checkout_reject checkout_item checkout_claim
-    refund refund_item partial_refund reserve release point_unspend
-    reward reward_revoke reward_unbid wheel_spin promotion_enter contest_enter quiz_enter
-    campaign_bonus campaign_bonus_revoke referral_bonus pending_validate pending_invalidate
-    expiration_change tier_up tier_down tier_set tier_expiration_change
-    coupon_assign coupon_redeem coupon_unredeem coupon_invalidate coupon_unassign coupon_transfer
-    coupon_expiration_change resync""".split()
+    [
+        "profile",
+        "login",
+        "merge",
+        "list_add",
+        "list_remove",
+        "label_add",
+        "label_remove",
+        "checkout_update",
+        "checkout_accept",
+        "checkout_reject",
+        "checkout_item",
+        "checkout_claim",
+        "refund",
+        "refund_item",
+        "partial_refund",
+        "reserve",
+        "release",
+        "point_unspend",
+        "reward",
+        "reward_revoke",
+        "reward_unbid",
+        "wheel_spin",
+        "promotion_enter",
+        "contest_enter",
+        "quiz_enter",
+        "campaign_bonus",
+        "campaign_bonus_revoke",
+        "referral_bonus",
+        "pending_validate",
+        "pending_invalidate",
+        "expiration_change",
+        "tier_up",
+        "tier_down",
+        "tier_set",
+        "tier_expiration_change",
+        "coupon_assign",
+        "coupon_redeem",
+        "coupon_unredeem",
+        "coupon_invalidate",
+        "coupon_unassign",
+        "coupon_transfer",
+        "coupon_expiration_change",
+        "resync",
+    ]
 )
 """Known actions whose owner is not built yet: refused at the door (`action_unavailable`), since
 nothing accepted may stay undecided."""

@@ -1,4 +1,4 @@
-"""Facts: what a decision made true. Each says all that `evolve` needs; nothing is computed again."""
+"""Facts: what a decision made true. Each says all that `evolve` needs."""
 
 from datetime import datetime
 

@@ -20,3 +20,11 @@ def content_hash(key: bytes, canonical: bytes) -> str:
     """Says whether a repeated id carries the same content, without telling what it is: hex
     HMAC-SHA-256 over the event's canonical form (`services/ingest` builds it)."""
     return hmac.digest(key, canonical, "sha256").hex()
+
+
+def closed_lot_key(customer: str, generation: int, event: str, n: int, account: str) -> str:
+    """The `_id` under which points keeps what became of a lot; `customer` is `tenant/customer`.
+
+    Ids may hold slashes, but no control character: the separator keeps any two lots apart.
+    """
+    return f"{customer}\x1f{generation}/{event}/{n}/{account}"

@@ -14,7 +14,7 @@ MINOR_MAX = 2**53 - 1
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """`12.5` EUR → 1250. Raises `ValueError` for NaN, a sign, too many digits or too large an amount."""
+    """`12.5` EUR → 1250. Raises `ValueError`: NaN, a sign, too many digits, too large."""
     exponent = EXPONENTS[currency]
     if not amount.is_finite():
         raise ValueError("is not a finite number")
@@ -40,5 +40,5 @@ def as_text(minor: int, currency: str) -> str:
 
 
 def from_text(text: str) -> int:
-    """`"12.50"` → 1250. Only for texts made by `as_text`: their digits are already the currency's."""
+    """`"12.50"` → 1250. Only for texts of `as_text`: their digits are the currency's."""
     return int(text.replace(".", "", 1))

@@ -16,8 +16,8 @@ def instant(value: datetime) -> str:
 def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> dict[str, object]:
     """A stored decision → the outcome of API.md; for a refused one the refusal's problem with `id`.
 
-    `decision` holds `_id, event, customer, action, at, time, outcome, code, details, facts`, what the
-    service adds under `result` (points: `balances`) and what it shows instead under `answer`.
+    `decision` holds `_id, event, customer, action, at, time, outcome, code, details, facts`, what
+    the service adds under `result` (points: `balances`) and what it shows instead under `answer`.
     """
     if decision["outcome"] == "refused":
         details = dict(decision.get("details") or {})  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
 """Which partition a customer lives in: the same for every client of every topic.
 
-Kafka's murmur2 (the Java client's default, `murmur2_random` in librdkafka). The golden values of the
-test come from a real broker.
+Kafka's murmur2 (the Java client's default, `murmur2_random` in librdkafka). The golden values of
+the test come from a real broker.
 """
 
 from functools import lru_cache

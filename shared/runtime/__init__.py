@@ -1,1 +1,1 @@
-"""What every service runs on: the projector, Kafka, MongoDB, settings, logs, health. No loyalty rule."""
+"""What every service runs on: projector, Kafka, MongoDB, settings, health. No loyalty rule."""

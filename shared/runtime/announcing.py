@@ -1,4 +1,4 @@
-"""Announcing: what is committed goes out in order, and is known to be acknowledged before the next."""
+"""Announcing: what is committed goes out in order, acknowledged before the next batch."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 class AnnounceFailed(Exception):
-    """The broker did not take a message in time; the process exits and resends after its restart."""
+    """The broker did not take a message in time; the process exits, its restart resends."""
 
 
 class Announcer:

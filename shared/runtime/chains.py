@@ -16,7 +16,7 @@ class ChainBroken(Exception):
 
 @dataclass(slots=True)
 class Taken:
-    """New messages in order, those that cannot be placed, and the cursors moved past all of them."""
+    """New messages in order, those that cannot be placed, the cursors moved past them all."""
 
     messages: list[Message] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)

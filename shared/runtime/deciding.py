@@ -1,45 +1,83 @@
 """Deciding: numbers decisions, chains them, and turns them into what is announced.
 
-`decisions` is ledger, outbox and answer at once: everything that is announced can be made again from
-the stored documents, which is what a new owner does.
+`decisions` is ledger, outbox and answer at once: everything that is announced can be made again
+from the stored documents, which is what a new owner does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.contracts.decisions import Decision, number, place
+from shared.contracts.decisions import Decision, number, place, position
 from shared.contracts.events import Event
 from shared.contracts.outcomes import instant, outcome_of
 from shared.contracts.topics import OUTCOMES
 from shared.runtime import metrics
-from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing
+from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing, Unavailable
 
 DECISIONS = "decisions"
 ORDINAL_MAX = 60_000
 """Decisions at one log position (sweeps, unparking); what is more waits for the next message."""
 RESEND_CHUNK = 1_000
 
-_encode = msgspec.json.Encoder().encode
+
+def _plain_integer(value: object) -> int:
+    """What BSON's 64-bit integers are read as is a subclass of `int`, which the encoder refuses."""
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain_integer).encode
 
 
 def encode(value: object) -> bytes:
     """JSON of an outcome or of announced facts: instants as RFC 3339 with `Z`."""
-    return _encode(_plain(value))
+    return _encode(_texts(value))
 
 
-def _plain(value: object) -> object:
+def _encode_facts(document: Document) -> bytes:
+    """What every decision announces; few facts name an instant, so most need no second look."""
+    facts: list[Document] = document["facts"]
+    if any(isinstance(value, datetime) for fact in facts for value in fact.values()):
+        return encode({"facts": facts, **document["result"]})
+    return _encode({"facts": facts, **document["result"]})
+
+
+def _texts(value: object) -> object:
     """Instants as texts: ours show milliseconds only where there are some."""
     if isinstance(value, datetime):
         return instant(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _texts(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_texts(item) for item in value]
     return value
+
+
+class RuleFailed(Exception):
+    """A rule raised: the process stops, and this names the event (and no data of it)."""
+
+    def __init__(self, event: Event, error: Exception) -> None:
+        super().__init__(
+            f"deciding event {event.id!r} ({event.action}) of tenant {event.tenant} at "
+            f"{position(event.partition, event.seq)} raised {type(error).__name__}: {error}"
+        )
+
+
+@contextmanager
+def rules_of(event: Event) -> Iterator[None]:
+    """Around the rules of one event: what they raise becomes `RuleFailed`."""
+    try:
+        yield
+    except (BrokenInvariant, Unavailable):
+        raise
+    except Exception as error:
+        raise RuleFailed(event, error) from error
 
 
 @dataclass(slots=True)
@@ -125,14 +163,14 @@ def fact_document(fact: msgspec.Struct) -> Document:
 
 
 def announcements(documents: Iterable[Document], service: str, lineage: str) -> Iterator[Outgoing]:
-    """What the decisions say to the world, in their order: the same from memory and from storage."""
+    """What the decisions say to the world, in order: the same from memory and from storage."""
     topic = f"{service}.facts"
     for document in documents:
         partition, seq = place(document["_id"])
         yield Outgoing(
             topic,
             f"{document['tenant']}/{document['customer']}".encode(),
-            encode({"facts": document["facts"], **document["result"]}),
+            _encode_facts(document),
             _headers(document, service, seq, lineage),
             partition,
         )

@@ -18,6 +18,8 @@ HEARTBEAT_MS = 1_000
 NO_TIMEOUT = 0
 """A message that times out may be followed by one that does not: a hole in the topic. So none times
 out; the projector gives up as a whole (`ACKNOWLEDGED_SECONDS`), and its restart sends all again."""
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+"""An event's body may have 1 MiB; its facts and headers come on top. The broker takes as much."""
 ERRORS_ONLY = 3
 """The client's log level: it calls the guarantee below experimental at each start."""
 TOPICS_TIMEOUT_SECONDS = 30.0
@@ -61,6 +63,7 @@ def producer_settings(settings: Settings, client: str) -> dict[str, str | int | 
         "message.timeout.ms": NO_TIMEOUT,
         "log_level": ERRORS_ONLY,
         "queue.buffering.max.messages": 100_000,
+        "message.max.bytes": MESSAGE_BYTES_MAX,
     }
 
 

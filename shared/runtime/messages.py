@@ -8,7 +8,7 @@ import msgspec
 
 from shared.contracts import actions
 from shared.contracts.events import Event, Logged
-from shared.runtime.ports import Headers, Input, Link, Message
+from shared.runtime.ports import Dead, Headers, Input, Link, Message
 
 TICK = "tick"
 
@@ -117,6 +117,19 @@ def read_event(message: Message) -> Event:
         )
     except (KeyError, ValueError, RecursionError) as error:  # MsgspecError is a ValueError
         raise Unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def read_events(messages: Iterable[Message]) -> tuple[list[Event], list[Dead]]:
+    """The events among messages of the log, and what cannot be read. Ticks are no events."""
+    events, letters = [], []
+    for message in messages:
+        if is_tick(message):
+            continue
+        try:
+            events.append(read_event(message))
+        except Unreadable as error:
+            letters.append(Dead(message, str(error)))
+    return events, letters
 
 
 def content_digest(logged: Logged) -> bytes:

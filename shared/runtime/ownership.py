@@ -18,7 +18,7 @@ FENCED_SECONDS_MAX = 30.0
 
 
 class PositionLost(Exception):
-    """A position is not in the topic: the broker lost data, or the database is older than the log."""
+    """A position is not in the topic: the broker lost data, or retention ran past it."""
 
 
 class Ownership:
@@ -54,7 +54,7 @@ class Ownership:
         try:
             for partition in sorted({item.partition for item in partitions}):
                 self._take(consumer, partition)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised again by `check`, outside of C code
             self.failure = error
         self._report()
 
@@ -86,7 +86,7 @@ class Ownership:
         self._report()
 
     def check(self) -> None:
-        """Raises what a callback met, and `PositionLost`-like states that only a restart settles."""
+        """Raises what a callback met, and what only a restart settles."""
         if self.failure is not None:
             raise self.failure
         now = time.monotonic()
@@ -122,18 +122,18 @@ class Ownership:
         name, partition = self._topic(topic), cursor.partition
         offset = cursor.next.get(topic, 0)
         low, high = _ends(consumer, TopicPartition(name, partition))
+        wanted = f"{self._service}: the next message of {name} partition {partition} is {offset}"
         if offset > high:
             raise PositionLost(
-                f"{self._service}: the next message of {name} partition {partition} is {offset}, but the "
-                f"topic ends at {high}: the broker lost messages or is another cluster's; restore the "
-                "broker, or reset this service and rebuild it"
+                f"{wanted}, but the topic ends at {high}: the broker lost messages or is another "
+                "cluster's; restore the broker, or reset this service and rebuild it"
             )
         if offset < low:
             raise PositionLost(
-                f"{self._service}: the next message of {name} partition {partition} is {offset}, but the "
-                f"topic begins at {low}: older messages are past their retention; they are in the archive"
+                f"{wanted}, but the topic begins at {low}: older messages are past their "
+                "retention; they are in the archive"
             )
-        return TopicPartition(name, partition, offset if offset else OFFSET_BEGINNING)
+        return TopicPartition(name, partition, offset or OFFSET_BEGINNING)
 
     def _drop(self, consumer: Consumer, partitions: Sequence[int], why: str) -> None:
         for partition in partitions:

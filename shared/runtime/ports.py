@@ -85,7 +85,7 @@ class Place(NamedTuple):
 
 
 class Fenced(Exception):
-    """Another worker has taken a partition of this batch over (or the mark moved): drop, re-read."""
+    """Another worker has taken a partition of this batch over: drop it, re-read."""
 
 
 class Conflict(Exception):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pymongo.database import Database
 
+from shared.runtime.mongo import store_errors
 from shared.runtime.ports import Document
 
 VERSIONS_KEPT_MAX = 256
@@ -34,10 +35,10 @@ class Programs:
 
     def _read(self, tenant: str, version: int) -> Entities:
         entities: dict[str, dict[str, Document]] = {}
-        latest = self._revisions.find({"tenant": tenant, "version": {"$lte": version}}).sort(
-            "version", 1
-        )
-        for revision in latest:
+        wanted = {"tenant": tenant, "version": {"$lte": version}}
+        with store_errors():
+            revisions = list(self._revisions.find(wanted).sort("version", 1))
+        for revision in revisions:
             entities.setdefault(revision["kind"], {})[revision["id"]] = {
                 "status": revision["status"],
                 "document": revision["document"],

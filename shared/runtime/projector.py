@@ -2,7 +2,7 @@
 
 A partition has one owner, fenced by an epoch in MongoDB. Decisions, state and the positions of a
 batch are one transaction; what it announces is produced after the commit and acknowledged before
-the next one; a new owner first resends what follows the acknowledged mark. Source: DESIGN section 4.
+the next one; a new owner first resends what follows the acknowledged mark (DESIGN section 4).
 """
 
 import random
@@ -94,7 +94,7 @@ class Projector:
             store,
             projection.topic,
             log,
-            lambda dropped: handler.forget(dropped),
+            handler.forget,
         )
 
     def stop(self) -> None:
@@ -164,7 +164,7 @@ class Projector:
 
     def _on_error(self, error: KafkaError) -> None:
         # The client keeps trying by itself; only what it calls fatal, or a lost position, ends us.
-        if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:
+        if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its name
             raise KafkaException(error)
         self._log.warning("consumer_error", error=str(error))
 

@@ -42,17 +42,18 @@ def _decisions(client: MongoClient[Document], settings: Settings, model: Model) 
             if decision["event"] in outcomes:
                 wrong.append(f"{decision['event']} was decided twice")
             outcomes[decision["event"]] = decision["outcome"]
-    for event in model.outcomes.keys() | outcomes.keys():
-        if outcomes.get(event) != model.outcomes.get(event):
-            wrong.append(f"{event}: {outcomes.get(event)}, not {model.outcomes.get(event)}")
-    return wrong
+    return wrong + [
+        f"{event}: {outcomes.get(event)}, not {model.outcomes.get(event)}"
+        for event in sorted(model.outcomes.keys() | outcomes.keys())
+        if outcomes.get(event) != model.outcomes.get(event)
+    ]
 
 
 TOPICS = ("events.log", "customers.facts", "points.facts")
 
 
 def holes(settings: Settings, topic: str) -> list[str]:
-    """Where a reader of the topic would have to stop: a number whose predecessor it has not seen."""
+    """Where a reader of the topic would stop: a number whose predecessor it has not seen."""
     seen: Counter[int] = Counter()
     found = []
     for partition, headers, _ in messages(settings, topic):

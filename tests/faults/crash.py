@@ -1,4 +1,4 @@
-"""The crash test: services kill themselves at every step under load; one is frozen and comes back."""
+"""The crash test: services kill themselves at every step under load; one freezes and wakes."""
 
 import itertools
 import signal

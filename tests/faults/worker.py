@@ -2,8 +2,9 @@
 
 usage: python -m tests.faults.worker SERVICE
 
-The plan is in `FAULT_PLAN` (a file, one line for each start: `STEP PASSAGE DEED`, DEED being `kill`,
-`stop` or `live`); what was done is appended to `FAULT_DONE`. `FAULT_MUTATION` names a defect.
+The plan is in `FAULT_PLAN` (a file, one line for each start: `STEP PASSAGE DEED`, DEED being
+`kill`, `stop` or `live`); what was done is appended to `FAULT_DONE`. `FAULT_MUTATION` names a
+defect.
 """
 
 import os

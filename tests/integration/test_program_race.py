@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from typing import Any, Self
 
 import httpx2
 import pytest
@@ -28,7 +29,7 @@ class Changes:
         self._stack = stack
         self._thread = threading.Thread(target=self._change)
 
-    def __enter__(self) -> "Changes":
+    def __enter__(self) -> Self:
         self._thread.start()
         while not self.answered:
             time.sleep(0.01)
@@ -77,6 +78,7 @@ def test_no_event_is_decided_under_a_version_older_than_the_last_answered(stack:
     assert len({decision["program"] for decision in decisions.values()}) > 5, "no race took place"
 
 
-def _checkout(number: int) -> dict[str, object]:
+def _checkout(number: int) -> dict[str, Any]:
+    made = event(f"c-{number % CUSTOMERS}", "checkout", f"race-{number}")
     data = {"transaction_id": f"T-{number}", "total": "10000.00", "currency": "EUR"}
-    return event(f"c-{number % CUSTOMERS}", "checkout", f"race-{number}", **data)
+    return made | {"data": data}

@@ -160,7 +160,11 @@ def test_a_batch_leaves_one_decision_an_event_one_state_a_customer_and_pages_of_
         }
     }
     assert desk.documents("closed") == {
-        "demo/anna/1/e-add/0/main": {"_id": "demo/anna/1/e-add/0/main", "used": 30, "expired": 0}
+        "demo/anna\x1f1/e-add/0/main": {
+            "_id": "demo/anna\x1f1/e-add/0/main",
+            "used": 30,
+            "expired": 0,
+        }
     }
 
 

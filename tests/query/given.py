@@ -13,7 +13,7 @@ from services.query.cards import Announced, empty, evolve
 from shared.contracts.actions import BUILT
 from shared.contracts.decisions import number
 from shared.contracts.facts import PointsEarned, PointsExpired, PointsSpent, PointsSubtracted
-from shared.contracts.identity import dedupe_key
+from shared.contracts.identity import closed_lot_key, dedupe_key
 from shared.contracts.partitions import partition_of
 from shared.runtime.deciding import fact_document
 from shared.runtime.ports import Document
@@ -209,7 +209,8 @@ class Given:
     ) -> None:
         """A lot that has left its page."""
         self.of("points", "closed").insert_one(
-            {"_id": f"{tenant}/{customer}/0/{event}/0/main", "used": used, "expired": expired}
+            {"_id": closed_lot_key(f"{tenant}/{customer}", 0, event, 0, "main")}
+            | {"used": used, "expired": expired}
         )
 
     def card(

@@ -12,8 +12,7 @@ FACTS = "points.facts"
 
 
 class Counting:
-    """A handler that adds the value of each message to its customer. `load` reads documents of
-    the store: `(collection, ids) -> documents`, `follow(partition, announced)` decisions behind it."""
+    """A handler that adds the value of each message to its customer."""
 
     def __init__(self, stored: "Stored") -> None:
         self._stored = stored

@@ -8,6 +8,7 @@ import pytest
 from shared.contracts.decisions import number
 from shared.runtime.faults import STEPS, Step
 from shared.runtime.messages import LOG_INPUT, facts_input
+from shared.runtime.ownership import PositionLost
 from shared.runtime.ports import (
     Conflict,
     Cursor,
@@ -294,9 +295,8 @@ def test_a_position_behind_the_end_of_the_topic_stops_with_a_sentence(world: Wor
     feed(world, 3, partitions=[0])
     with world.worker() as worker:
         turn_until(worker, caught_up(world, 3, [0]))
-    with world.worker(inputs=(LOG_INPUT,), wrap=lambda store: Ahead(store)) as worker:
-        with pytest.raises(Exception, match="the next message of .* is 1000, but the topic ends"):
-            turn_until(worker, lambda: False)
+    with world.worker(wrap=Ahead) as worker, pytest.raises(PositionLost, match="is 1000, but"):
+        turn_until(worker, lambda: False)
 
 
 class Ahead(Meddled):

@@ -60,7 +60,7 @@ def log_headers(seq: int, customer: str, lineage: str = LINEAGE) -> dict[str, st
 
 
 def feed(world: World, count: int, start: int = 1, partitions: Iterable[int] = (0, 1)) -> None:
-    """`count` messages of one point in each partition, numbered from `start`, to three customers."""
+    """`count` messages of one point in each partition, from number `start`, to 3 customers."""
     for partition, seq in itertools.product(partitions, range(start, start + count)):
         world.send(LOG, partition, log_headers(seq, f"c{partition}-{seq % 3}"), b"1")
 
@@ -180,7 +180,7 @@ class ServerWorld:
             self.settings.topic(topic),
             value,
             partition=partition,
-            headers=bytes_headers(headers or {}),
+            headers=[*bytes_headers(headers or {})],
         )
         self._producer.poll(0)
 
@@ -224,7 +224,7 @@ class ServerWorld:
             _, high = consumer.get_watermark_offsets(place, timeout=10)
             consumer.assign([place])
             while high and (message := consumer.poll(10)) is not None:
-                found.append((text_headers(message.headers()), message.value() or b""))  # type: ignore[arg-type]
+                found.append((text_headers(message.headers()), message.value() or b""))
                 if (message.offset() or 0) + 1 >= high:
                     break
         consumer.close()
@@ -242,7 +242,7 @@ class ServerWorld:
         return store._cursor(found) if found else Cursor(partition, 0)
 
     def lose(self, worker: Projector) -> None:
-        """Static members keep their partitions for the session: another name must wait for its end."""
+        """Static members keep their partitions for the session: others wait for its end."""
 
 
 def _projector(

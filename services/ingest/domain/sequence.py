@@ -39,7 +39,7 @@ class Sequence:
         return self.recorded_at
 
     def due_tick(self, now: datetime) -> datetime | None:
-        """The tick that is due: the present minute, unless it has ticked. One, however long we slept."""
+        """The tick that is due: the present minute, unless it has ticked; one, after any pause."""
         minute = now.replace(second=0, microsecond=0)
         return minute if self.ticked is None or minute > self.ticked else None
 
@@ -82,7 +82,7 @@ def _text(value: object) -> str:
 
 
 def chained(previous: bytes, records: list[bytes]) -> bytes:
-    """The hash of a batch: SHA-256 over the hash before it and its records, each with its length."""
+    """A batch's hash: SHA-256 over the hash before it and its records, each with its length."""
     digest = hashlib.sha256(previous)
     for item in records:
         digest.update(len(item).to_bytes(8, "big"))

@@ -45,7 +45,9 @@ def settings(servers: Servers) -> Iterator[Settings]:
         namespace=f"t{next(NUMBERS)}-{RUN}",
         kafka_servers=servers.kafka_servers,
         mongo_url=servers.mongo_url,
-        keys=SecretStr("local-admin-key:demo:admin,local-read-key:demo:read,local-other-key:other:admin"),
+        keys=SecretStr(
+            "local-admin-key:demo:admin,local-read-key:demo:read,local-other-key:other:admin"
+        ),
         content_secret=SecretStr("a-fixed-secret-of-the-tests-0001"),
         virtual_clock=True,
     )

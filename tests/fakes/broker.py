@@ -108,7 +108,7 @@ class FakeConsumer:
         found = self.consume(1, timeout)
         return found[0] if found else None
 
-    def consume(self, num_messages: int = 1, timeout: float = 0) -> list[FakeMessage]:  # noqa: ARG002
+    def consume(self, num_messages: int = 1, timeout: float = 0) -> list[FakeMessage]:
         self._settle()
         found: list[FakeMessage] = []
         for (topic, partition), position in sorted(self._positions.items()):
@@ -154,8 +154,8 @@ class FakeConsumer:
     def get_watermark_offsets(
         self,
         partition: TopicPartition,
-        timeout: float = 0,  # noqa: ARG002
-        cached: bool = False,  # noqa: ARG002, FBT001, FBT002
+        timeout: float = 0,
+        cached: bool = False,  # noqa: FBT002
     ) -> tuple[int, int]:
         return 0, len(self.broker.log(partition.topic, partition.partition))
 
@@ -185,7 +185,7 @@ class FakeProducer:
         self._broker.append(topic, max(0, partition), key, value, headers)
         self._waiting.append(on_delivery)
 
-    def poll(self, timeout: float = 0) -> int:  # noqa: ARG002
+    def poll(self, timeout: float = 0) -> int:
         waiting, self._waiting = self._waiting, []
         for delivered in waiting:
             delivered(None, None)

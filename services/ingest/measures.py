@@ -9,7 +9,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _EVENTS = Counter("laurel_gateway_events", "Submitted events by result", ["result"])
 QUEUED = _EVENTS.labels("queued")
 REFUSED = {code: _EVENTS.labels(code) for code in KINDS}
-"""By the code of the problem, whoever refused: the door, the journal or an owner."""
+"""By the code of the problem with which the door refused; owners count their own refusals."""
 PRODUCE_SECONDS = Histogram(
     "laurel_gateway_produce_seconds",
     "From handing a request's events to the producer until all are acknowledged",

@@ -1,4 +1,4 @@
-"""What a client gets for an event: an outcome, a queued answer or a problem; alone or in a batch."""
+"""What a client gets for an event: an outcome, a queued answer, a problem; alone or in a batch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

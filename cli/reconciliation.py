@@ -128,7 +128,10 @@ class Reader:
             if status not in (0, 429, 503):
                 break
             time.sleep(0.2 * 2**attempt)
-        raise SystemExit(f"{self._address.geturl()}{path} answered {status}: {body[:200]!r}")
+        answered = f"answered {status}" if status else "does not answer"
+        raise SystemExit(
+            f"{self._address.geturl()}{path} {answered}: {body[:200].decode(errors='replace')}"
+        )
 
     def _ask(self, path: str) -> tuple[int, bytes]:
         connection = getattr(self._of_thread, "connection", None)

@@ -134,7 +134,7 @@ class Loader:
                 raise LoadStoppedError(f"gave up after {PATIENCE_SECONDS:.0f} s: {tried.why}")
             self._tally.waiting = tried.why
             self._moved()
-            luck = random.random()  # noqa: S311  # spreads retries, guards nothing
+            luck = random.random()  # spreads retries, guards nothing
             await asyncio.sleep(backoff(attempt, tried.retry_after, luck))
             attempt += 1
 

@@ -114,6 +114,9 @@ class Producing:
             )
         except KafkaException:
             return 0
+        if self._away:
+            self._away = False
+            self._log.info("kafka_back")
         return len(found.brokers)
 
     def _produce(self, message: Outgoing, sending: Sending, index: int) -> None:
@@ -167,9 +170,8 @@ class Producing:
     async def _probe(self) -> None:
         while True:
             await asyncio.sleep(PROBE_SECONDS)
-            if self._away and await self.brokers(PROBE_SECONDS):
-                self._away = False
-                self._log.info("kafka_back")
+            if self._away:
+                await self.brokers(PROBE_SECONDS)
 
     def _new(self) -> Producer:
         return Producer(

@@ -24,7 +24,7 @@ _DATA_LEVEL = 2
 """The event is level 1, its data level 2; names of persons there are told one by one."""
 
 
-class OutOfBounds(ValueError):  # noqa: N818  # it names the state, as its siblings do
+class OutOfBounds(ValueError):  # it names the state, as its siblings do
     """JSON, but beyond a limit: the text says which, `path` where (names and indexes)."""
 
     def __init__(self, limit: str) -> None:

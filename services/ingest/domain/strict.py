@@ -15,7 +15,7 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class NotJson(ValueError):  # noqa: N818  # the code that clients see is `not_json`
+class NotJson(ValueError):  # the code that clients see is `not_json`
     """The bytes are no strict JSON; the text says why."""
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import httpx2
 from confluent_kafka import Consumer, TopicPartition
 from pymongo import MongoClient
 
-from shared.runtime.faults import STEPS
+from shared.runtime.faults import STEPS, Step
 from shared.runtime.mongo import open_client
 from shared.runtime.ports import Document
 from shared.runtime.settings import Settings
@@ -24,10 +24,8 @@ from tests.running import Process, Stack, stack_of
 KILLED = ("journal", "customers", "points")
 CHUNK_EVENTS = 150
 CHUNK_SECONDS = 0.2
-KILLS_SECONDS = 90.0
 TAKEN_OVER_SECONDS = 40.0
-CAUGHT_UP_SECONDS = 40.0
-EVENTS_MIN = 4_000
+EVENTS_MIN = 3_000
 LOAD = Load(customers=200, events=1_000_000)
 """As many as it takes: the load ends when every step has had its kill."""
 
@@ -55,21 +53,40 @@ class Report:
         return "\n".join([head, *rows, tail, *self.differences[:10]])
 
 
-def crash_test(settings: Settings, folder: Path, mutation: str = "") -> Report:
+@dataclass(frozen=True)
+class Ordeal:
+    """What the services go through: a kill at each of these steps, then perhaps the freezing."""
+
+    steps: tuple[Step, ...] = STEPS
+    frozen: bool = True
+    kills_seconds: float = 90.0
+    caught_up_seconds: float = 40.0
+
+
+WHOLE = Ordeal()
+
+
+def crash_test(
+    settings: Settings, folder: Path, ordeal: Ordeal = WHOLE, mutation: str = ""
+) -> Report:
     """Runs it on fresh topics and databases. `mutation` names a defect that must be found."""
     report = Report()
     with stack_of(settings, folder) as stack:
         _set_program_up(stack)
         for name in KILLED:
-            _add(stack, name, mutation, last_deed="stop" if name == "points" else "live")
-            stack.processes[name].start()
+            frozen = ordeal.frozen and name == "points"
+            _add(stack, name, mutation, _plan(ordeal, frozen=frozen)).start()
         stack.keep_alive()
         sender = Sender(stack.settings)
         load = iter(LOAD)
-        _send_until(sender, load, report, lambda: _all_killed(stack), KILLS_SECONDS)
-        _freeze_and_thaw(stack, mutation, sender, load, report)
-        sender.flush()
-        if not _caught_up(stack.settings):
+
+        def all_killed() -> bool:
+            return all(len(_deeds(stack.processes[name])) >= len(ordeal.steps) for name in KILLED)
+
+        _send_until(sender, load, report, all_killed, ordeal.kills_seconds)
+        if ordeal.frozen:
+            _freeze_and_thaw(stack, mutation, sender, load, report)
+        if not _caught_up(stack.settings, ordeal.caught_up_seconds):
             report.differences.append("the services did not catch up with the log")
         report.differences += differences(stack.settings, model_of(stack.settings))
         report.restarts = {name: process.starts for name, process in stack.processes.items()}
@@ -97,18 +114,22 @@ def _set_program_up(stack: Stack) -> None:
     del stack.processes["program"]
 
 
-def _add(stack: Stack, name: str, mutation: str, last_deed: str, worker: str = "0") -> Process:
-    """One kill at each step, at the first to third passage, then `last_deed`."""
-    plan = stack.folder / f"{name}-{worker}.plan"
-    lines = [f"{step} {1 + index % 3} kill" for index, step in enumerate(STEPS)]
-    plan.write_text("\n".join([*lines, f"after_decide 5 {last_deed}"] if worker == "0" else []))
+def _plan(ordeal: Ordeal, *, frozen: bool) -> list[str]:
+    """One kill at each step, at its first to third passage; then the freezing."""
+    kills = [f"{step} {1 + index % 3} kill" for index, step in enumerate(ordeal.steps)]
+    return [*kills, "after_decide 5 stop"] if frozen else kills
+
+
+def _add(stack: Stack, name: str, mutation: str, plan: Sequence[str], worker: str = "0") -> Process:
+    file = stack.folder / f"{name}-{worker}.plan"
+    file.write_text("\n".join(plan))
     return stack.add(
         name,
         worker,
         command=(sys.executable, "-m", "tests.faults.worker", name),
         variables={
-            "FAULT_PLAN": str(plan),
-            "FAULT_DONE": str(plan.with_suffix(".done")),
+            "FAULT_PLAN": str(file),
+            "FAULT_DONE": str(file.with_suffix(".done")),
             "FAULT_MUTATION": mutation,
         },
     )
@@ -118,10 +139,6 @@ def _deeds(process: Process) -> list[tuple[str, str]]:
     done = Path(process.variables["FAULT_DONE"])
     lines = done.read_text().splitlines() if done.exists() else []
     return [(step, deed) for step, deed in (line.split() for line in lines)]
-
-
-def _all_killed(stack: Stack) -> bool:
-    return all(len(_deeds(stack.processes[name])) >= len(STEPS) for name in KILLED)
 
 
 def _send_until(
@@ -158,7 +175,7 @@ def _freeze_and_thaw(
     ):
         report.differences.append("points never came to the point of being frozen")
         return
-    heir = _add(stack, "points", mutation, "live", worker="heir")
+    heir = _add(stack, "points", mutation, [], worker="heir")
     heir.start()
     with open_client(stack.settings) as client:
 
@@ -177,7 +194,7 @@ def _workers(client: MongoClient[Document], settings: Settings) -> set[str]:
     return {cursor["worker"] for cursor in client[settings.database("points")].cursors.find()}
 
 
-def _caught_up(settings: Settings) -> bool:
+def _caught_up(settings: Settings, within_seconds: float) -> bool:
     """Whether the journal has read the inbox and both owners the log, before long."""
     consumer = Consumer({"bootstrap.servers": settings.kafka_servers, "group.id": "caught-up"})
     inbox = {
@@ -203,7 +220,7 @@ def _caught_up(settings: Settings) -> bool:
                 )
             )
 
-        return _wait(settled, CAUGHT_UP_SECONDS)
+        return _wait(settled, within_seconds)
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> bool:

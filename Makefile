@@ -3,9 +3,9 @@
 .PHONY: help install lock demo test test-fast check up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
-PYTHON :=
+PYTHON ?=
 # make demo FULL=1: every basket of the year instead of the first days'.
-FULL :=
+FULL ?=
 
 python := .venv/bin/python
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
@@ -17,6 +18,12 @@ from shared.runtime.settings import Settings
 from tests.running import Stack, stack_of
 
 NUMBERS = itertools.count(1)
+hypothesis.settings.register_profile(
+    "laurel", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("laurel")
+# A busy machine is no defect of what is tested: timings are never asserted.
+
 RUN = uuid4().hex[:6]
 """Names beside those of another run on the same servers."""
 

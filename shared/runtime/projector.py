@@ -163,6 +163,7 @@ class Projector:
         )
 
     def _on_error(self, error: KafkaError) -> None:
+        self.owned.check()  # what a callback met explains the error that follows from it
         # The client keeps trying by itself; only what it calls fatal, or a lost position, ends us.
         if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its name
             raise KafkaException(error)

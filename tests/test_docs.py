@@ -161,7 +161,7 @@ def _make_targets() -> set[str]:
 
 def _make_variables() -> set[str]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"^([A-Z]+) *:?=", makefile, re.MULTILINE))
+    return set(re.findall(r"^([A-Z]+) *[:?]?=", makefile, re.MULTILINE))
 
 
 def _laurel() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -327,11 +328,14 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(port: int) -> None:
 
 
 def test_a_body_without_a_stated_length_is_counted(port: int) -> None:
-    for size, status in ((BODY_MAX - 2, 200), (BODY_MAX, 413)):
-        real = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        body = iter([b'"', b"x" * size, b'"'])
-        real.request("POST", "/echo", body, headers=ADMIN, encode_chunked=True)
-        assert real.getresponse().status == status
+    # One write for everything: an answer before the end closes the connection under later ones.
+    head = f"POST /echo HTTP/1.1\r\nHost: x\r\nAuthorization: {ADMIN['Authorization']}\r\n"
+    for size, status in ((BODY_MAX - 2, b"200"), (BODY_MAX, b"413")):
+        body = b'"' + b"x" * size + b'"'
+        chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as real:
+            real.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunked)
+            assert real.recv(64).split()[1] == status
 
 
 def test_a_body_that_fastapi_reads_is_refused_with_pointers() -> None:

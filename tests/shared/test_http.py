@@ -329,7 +329,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(port: int) -> None:
 
 def test_a_body_without_a_stated_length_is_counted(port: int) -> None:
     # One write for everything: an answer before the end closes the connection under later ones.
-    head = f"POST /echo HTTP/1.1\r\nHost: x\r\nAuthorization: {ADMIN['Authorization']}\r\n"
+    head = f"POST /echo HTTP/1.1\r\nHost: x\r\nAuthorization: {ADMIN['authorization']}\r\n"
     for size, status in ((BODY_MAX - 2, b"200"), (BODY_MAX, b"413")):
         body = b'"' + b"x" * size + b'"'
         chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)

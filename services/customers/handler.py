@@ -49,8 +49,7 @@ class Customers:
 
     def resend(self, cursor: Cursor) -> Iterable[Outgoing]:
         """Decisions behind the acknowledged mark, announced again."""
-        behind = self._repository.decisions_after(cursor.partition, cursor.announced, cursor.last)
-        return announcements(behind, SERVICE, cursor.lineage)
+        return announcements(self._repository.unannounced(cursor), SERVICE, cursor.lineage)
 
     def forget(self, partitions: Collection[int]) -> None:
         """Drops the profiles of these partitions."""

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from pymongo.database import Database
 
 from services.customers.domain.profiles import UNKNOWN, Profile
-from shared.contracts.decisions import number
-from shared.runtime.deciding import DECISIONS, RESEND_CHUNK
+from shared.runtime.deciding import DECISIONS
 from shared.runtime.mongo import store_errors
-from shared.runtime.ports import Document, Transaction
+from shared.runtime.outbox import unannounced
+from shared.runtime.ports import Cursor, Document, Transaction
 
 PROFILES = "profiles"
 
@@ -45,17 +45,9 @@ class CustomersRepository:
             found = self._profiles.find({"_id": {"$in": list(keys)}})
             return dict.fromkeys(keys, UNKNOWN) | {each["_id"]: _profile(each) for each in found}
 
-    def decisions_after(self, partition: int, announced: int, last: int) -> Iterator[Document]:
-        """Decisions of one partition behind `announced`, in order, some at a time."""
-        announced = max(announced, number(partition, 0))  # 0 before anything was announced
-        while announced < last:
-            with store_errors():
-                query = {"_id": {"$gt": announced, "$lte": last}}
-                found = list(self._decisions.find(query).sort("_id", 1).limit(RESEND_CHUNK))
-            if not found:
-                return
-            yield from found
-            announced = found[-1]["_id"]
+    def unannounced(self, cursor: Cursor) -> Iterator[Document]:
+        """Decisions behind the acknowledged mark of a partition."""
+        return unannounced(self._decisions, cursor)
 
     @staticmethod
     def store(

@@ -64,8 +64,7 @@ class Points:
 
     def resend(self, cursor: Cursor) -> Iterable[Outgoing]:
         """Decisions behind the acknowledged mark, announced again."""
-        behind = self._repository.decisions_after(cursor.partition, cursor.announced, cursor.last)
-        return announcements(behind, SERVICE, cursor.lineage)
+        return announcements(self._repository.unannounced(cursor), SERVICE, cursor.lineage)
 
     def forget(self, partitions: Collection[int]) -> None:
         """Drops the states of these partitions."""

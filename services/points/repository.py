@@ -20,10 +20,10 @@ from services.points.domain.accounts import Account
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.lots import Lot
 from services.points.domain.transactions import FirstCheckout
-from shared.contracts.decisions import number
-from shared.runtime.deciding import DECISIONS, RESEND_CHUNK
+from shared.runtime.deciding import DECISIONS
 from shared.runtime.mongo import store_errors
-from shared.runtime.ports import Document
+from shared.runtime.outbox import unannounced
+from shared.runtime.ports import Cursor, Document
 from shared.runtime.ports import Transaction as Writes
 
 STATES = "states"
@@ -86,17 +86,9 @@ class PointsRepository:
                 if of in asked:
                     yield of, decision["_id"], first_checkout(decision)
 
-    def decisions_after(self, partition: int, announced: int, last: int) -> Iterator[Document]:
-        """Decisions of one partition behind `announced`, in order, some at a time."""
-        announced = max(announced, number(partition, 0))  # 0 before anything was announced
-        while announced < last:
-            with store_errors():
-                query = {"_id": {"$gt": announced, "$lte": last}}
-                found = list(self._decisions.find(query).sort("_id", 1).limit(RESEND_CHUNK))
-            if not found:
-                return
-            yield from found
-            announced = found[-1]["_id"]
+    def unannounced(self, cursor: Cursor) -> Iterator[Document]:
+        """Decisions behind the acknowledged mark of a partition."""
+        return unannounced(self._decisions, cursor)
 
     @staticmethod
     def store(writes: Writes, decisions: Sequence[Document], changes: Iterable[Change]) -> None:

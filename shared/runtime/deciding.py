@@ -22,7 +22,6 @@ from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing, Un
 DECISIONS = "decisions"
 ORDINAL_MAX = 60_000
 """Decisions at one log position (sweeps, unparking); what is more waits for the next message."""
-RESEND_CHUNK = 1_000
 
 
 def _plain_integer(value: object) -> int:

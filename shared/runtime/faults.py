@@ -1,7 +1,7 @@
 """The steps of the loop, named, so that tests can kill the process at each of them."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 Step = Literal[
     "after_poll",
@@ -12,15 +12,7 @@ Step = Literal[
     "before_produce",
     "after_produce",
 ]
-STEPS: tuple[Step, ...] = (
-    "after_poll",
-    "after_decide",
-    "between_writes",
-    "before_commit",
-    "after_commit",
-    "before_produce",
-    "after_produce",
-)
+STEPS: tuple[Step, ...] = get_args(Step)
 
 Reached = Callable[[Step], None]
 

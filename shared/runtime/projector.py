@@ -209,7 +209,7 @@ class Projector:
                 self._wait_for_store(error, waiting_since)
 
     def _wait_for_store(self, error: Unavailable, waiting_since: float) -> None:
-        if time.monotonic() - waiting_since > UNAVAILABLE_SECONDS:
+        if self._stopping or time.monotonic() - waiting_since > UNAVAILABLE_SECONDS:
             raise error
         self._log.warning("store_unavailable", error=str(error))
         self._idle(random.uniform(0.2, 1.0))
@@ -316,7 +316,9 @@ class Projector:
                 self._idle(0.5)
 
     def _committed(self, taken: Taken, work: Work, after: Mapping[int, Cursor]) -> None:
-        self.owned.cursors.update(after)
+        for partition, cursor in after.items():
+            if partition in self.owned.cursors:  # it may have gone while the commit was in doubt
+                self.owned.cursors[partition] = cursor
         work.committed()
         self._reached("before_produce")
         self._announcer.announce(work.outgoing())

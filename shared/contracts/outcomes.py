@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from shared.contracts.decisions import place, position
 from shared.contracts.problems import problem
 
+INSTANTS_KEPT_MAX = 1_024
+"""A batch has one stamp, and each of its messages says it several times."""
 
+
+@lru_cache(INSTANTS_KEPT_MAX)
 def instant(value: datetime) -> str:
     """RFC 3339 UTC with `Z`, milliseconds only where there are some."""
     text = value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,14 +4,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from msgspec import Struct
+
 Document = dict[str, Any]
 """A MongoDB document: one of the two places where `Any` meets us (STYLE, rule 14)."""
 
 Headers = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, gc=False):
     """A message of one of the inputs; `topic` is the name without the namespace."""
 
     topic: str
@@ -39,8 +40,7 @@ class Input:
     link: Callable[[Headers], Link | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, gc=False):
     """A message to announce. Without a partition the key chooses it."""
 
     topic: str

@@ -19,6 +19,7 @@ from shared.runtime import metrics
 from shared.runtime.announcing import Announcer
 from shared.runtime.chains import Taken, take
 from shared.runtime.faults import Reached, nothing
+from shared.runtime.garbage import Garbage
 from shared.runtime.messages import text_headers
 from shared.runtime.ownership import Ownership
 from shared.runtime.ports import (
@@ -112,8 +113,9 @@ class Projector:
     def run(self) -> None:
         """Until `stop`. Raises what only a restart can mend; nothing is lost by it."""
         self.join()
+        garbage = Garbage()
         while not self._stopping:
-            self.turn()
+            garbage.turned(idle=not self.turn())
         self._announcer.wait(STOP_SECONDS)
 
     def join(self) -> None:
@@ -125,8 +127,9 @@ class Projector:
             on_lost=self.owned.on_lost,
         )
 
-    def turn(self) -> None:
-        """One turn: poll, resend for what was just taken over, decide, commit, announce."""
+    def turn(self) -> bool:
+        """One turn: poll, resend for what was just taken over, decide, commit, announce; says
+        whether there was anything."""
         messages = self._backlog or self._poll()
         self._backlog = []
         self.owned.check()
@@ -139,6 +142,7 @@ class Projector:
             self._process([])
         self.turned_at = time.monotonic()
         self._report_lag()
+        return bool(messages)
 
     def _poll(self) -> list[Message]:
         # consume(n, t) waits the whole t unless n messages come: it would set the latency's floor.

@@ -1,7 +1,6 @@
 """Admission: whether a message of the inbox is one of ours, and may be numbered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -22,8 +21,7 @@ class NotOurs(Exception):
     """A message that the gateway cannot have made; the text says why. It goes to the dead topic."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """A message of the inbox, read: what the journal stores and stamps."""
 
     key: bytes

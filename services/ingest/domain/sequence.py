@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.contracts.outcomes import instant
 
 TIME_BACK_MAX = timedelta(days=400)
 TIME_AHEAD_MAX = timedelta(minutes=5)
@@ -62,23 +65,29 @@ def clamp(time: datetime | None, recorded_at: datetime) -> datetime:
     return max(recorded_at - TIME_BACK_MAX, min(time, recorded_at + TIME_AHEAD_MAX))
 
 
-RECORD_FIELDS = (
-    "id", "tenant", "customer", "action", "partition", "seq", "at", "time", "program", "content",
-    "source", "cause", "hops", "body",
-)  # fmt: skip
-"""What the chain proves, in this order."""
+def record(event: Mapping[str, Any]) -> bytes:
+    """An event's stored members as bytes to hash, what the chain proves, in this order.
 
-
-def record(event: Mapping[str, object]) -> bytes:
-    """An event's stored members as bytes to hash: no member can hold a NUL, so no two events share
-    a record."""
-    return "\0".join(_text(event.get(name)) for name in RECORD_FIELDS).encode()
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    No member can hold a NUL, so no two events share a record.
+    """
+    return "\0".join(
+        (
+            event["id"],
+            event["tenant"],
+            event["customer"],
+            event["action"],
+            str(event["partition"]),
+            str(event["seq"]),
+            instant(event["at"]),
+            instant(event["time"]),
+            str(event["program"]),
+            event["content"],
+            event["source"],
+            event.get("cause", ""),
+            str(event["hops"]),
+            event["body"],
+        )
+    ).encode()
 
 
 def chained(previous: bytes, records: list[bytes]) -> bytes:

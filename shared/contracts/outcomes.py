@@ -28,9 +28,7 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
         details = dict(decision.get("details") or {})  # type: ignore[call-overload]
         return problem(str(decision["code"]), id=decision["event"], duplicate=duplicate, **details)
     partition, seq = place(decision["_id"])  # type: ignore[arg-type]
-    return {
-        # First, so that it cannot hide a member: customers announces a `status` of its own.
-        **decision.get("result", {}),  # type: ignore[dict-item]
+    own: dict[str, object] = {
         "id": decision["event"],
         "status": "accepted",
         "customer": decision["customer"],
@@ -41,5 +39,8 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
         "pending": False,
         "position": position(partition, seq),
         "facts": decision["facts"],
-        **decision.get("answer", {}),  # type: ignore[dict-item]
     }
+    result: Mapping[str, object] = decision.get("result", {})  # type: ignore[assignment]
+    answer: Mapping[str, object] = decision.get("answer", {})  # type: ignore[assignment]
+    # A result hides no member of the outcome: customers announces a `status` of its own.
+    return {**own, **{k: v for k, v in result.items() if k not in own}, **answer}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.runtime.ports import Cursor, Dead, Input, Message
+from shared.runtime.ports import Cursor, Dead, Input, Message, Work
 
 
 class ChainBroken(Exception):
@@ -62,6 +62,24 @@ def take(
             cursors[partition], next=place.next, seen=place.seen, lineage=place.lineage
         )
     return taken
+
+
+def moved(
+    places: Mapping[int, Cursor], before: Mapping[int, Cursor], work: Work
+) -> dict[int, Cursor]:
+    """The cursors after the batch: of each partition that it touches, by message or by mark."""
+    last, marks = work.last(), work.marks()
+    after = {}
+    for partition in sorted(places.keys() | last.keys() | marks.keys()):
+        cursor = before[partition]
+        after[partition] = replace(
+            places.get(partition, cursor),
+            batch=cursor.batch + 1,
+            last=last.get(partition, cursor.last),
+            announced=cursor.last,
+            marks={**cursor.marks, **marks.get(partition, {})},
+        )
+    return after
 
 
 def _place_one(message: Message, source: Input, place: _Place, taken: Taken) -> None:

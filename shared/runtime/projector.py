@@ -9,7 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,7 +17,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from shared.runtime import metrics
 from shared.runtime.announcing import Announcer
-from shared.runtime.chains import Taken, take
+from shared.runtime.chains import Taken, moved, take
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.garbage import Garbage
 from shared.runtime.messages import text_headers
@@ -366,24 +366,6 @@ class Projector:
             )
             lag += max(0, high - cursor.next.get(topic, 0))
         return lag
-
-
-def moved(
-    places: Mapping[int, Cursor], before: Mapping[int, Cursor], work: Work
-) -> dict[int, Cursor]:
-    """The cursors after the batch: of each partition that it touches, by message or by mark."""
-    last, marks = work.last(), work.marks()
-    after = {}
-    for partition in sorted(places.keys() | last.keys() | marks.keys()):
-        cursor = before[partition]
-        after[partition] = replace(
-            places.get(partition, cursor),
-            batch=cursor.batch + 1,
-            last=last.get(partition, cursor.last),
-            announced=cursor.last,
-            marks={**cursor.marks, **marks.get(partition, {})},
-        )
-    return after
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

@@ -10,11 +10,10 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucc
 
 from shared.contracts.outcomes import instant
 from shared.contracts.partitions import partition_of
-from shared.runtime.chains import take
+from shared.runtime.chains import moved, take
 from shared.runtime.messages import LOG_INPUT
 from shared.runtime.mongo import MongoStore
 from shared.runtime.ports import Document, Handler, Message, Transaction, Work
-from shared.runtime.projector import moved
 from shared.runtime.settings import Settings
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)

@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +21,19 @@ from shared.runtime.settings import Settings
 pytestmark = pytest.mark.servers
 
 
+def services_ports() -> dict[str, Any]:
+    """The whole table's ports are checked, whatever is started: a demo may have the usual ones."""
+    gateway, program, query = processes.free_ports(3)
+    workers = range(32_000, 60_000, 8)
+    health = next(first for first in workers if all(map(_free, range(first, first + 8))))
+    ports = {"gateway_port": gateway, "program_port": program, "query_port": query}
+    return ports | {"health_port": health}
+
+
+def _free(port: int) -> bool:
+    return processes.listener(port) is None
+
+
 @pytest.fixture(scope="module")
 def settings_of_stack(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A deep folder with a space, a percent sign and a letter beyond ASCII."""
@@ -29,6 +43,7 @@ def settings_of_stack(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         stack_folder=str(tmp_path_factory.mktemp("a stack, 100 % deep, ü") / ("folder" * 8)),
         kafka_port=kafka,
         mongo_port=processes.free_ports(1)[0],
+        **services_ports(),
     )
 
 
@@ -120,6 +135,7 @@ def test_given_servers_are_used_and_none_is_started(servers: Servers, tmp_path: 
         stack_folder=str(tmp_path / "given"),
         kafka_servers=servers.kafka_servers,
         mongo_url=servers.mongo_url,
+        **services_ports(),
     )
     stack = Stack(given)
     assert _servers_up(stack) is False

@@ -232,6 +232,7 @@ class Projector:
         self._handler.forget(list(self.owned.cursors))
 
     def _attempt(self, messages: Sequence[Message]) -> None:
+        self._resend()  # a wait may have brought partitions whose announcements come first
         taken = take(messages, self.owned.cursors, self._projection.inputs)
         if messages and not taken.cursors:
             return

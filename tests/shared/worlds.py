@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -258,10 +258,6 @@ def _projector(
     projection = Projection("counting", inputs, topic)
     log = structlog.get_logger()
     return Projector(projection, Counting(stored), store, consumer, announcer, log, reached)
-
-
-def once(cursor: Cursor, **changes: Any) -> Cursor:
-    return replace(cursor, **changes)
 
 
 __all__ = [

@@ -27,3 +27,10 @@ BROKEN = Gauge("laurel_partitions_broken", "Partitions stopped by a broken chain
 LAG = Gauge(
     "laurel_lag_messages", "Messages not yet taken, over all partitions", ["service", "topic"]
 )
+LAG_SECONDS = Gauge(
+    "laurel_lag_seconds",
+    "Age of the oldest message not yet taken, over all partitions; 0: none waits",
+    ["service", "topic"],
+)
+PARKED_CUSTOMERS = Gauge("laurel_parked_customers", "Customers parked now", ["service"])
+PARKED_EVENTS = Gauge("laurel_parked_events", "Events of parked customers that wait", ["service"])

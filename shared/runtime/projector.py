@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
 
 from shared.runtime import metrics
@@ -20,6 +20,7 @@ from shared.runtime.announcing import Announcer
 from shared.runtime.chains import Taken, moved, take
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.garbage import Garbage
+from shared.runtime.lag import Lag
 from shared.runtime.messages import text_headers
 from shared.runtime.ownership import Ownership
 from shared.runtime.ports import (
@@ -49,7 +50,6 @@ ACKNOWLEDGED_SECONDS = 120.0
 """How long an announcement may wait for a broker that is away before the process gives up and is
 started anew; below the 300 s after which the group would drop us."""
 STOP_SECONDS = 20.0
-LAG_EVERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Projector:
         self._backlog: list[Message] = []
         """What a poll handed over while the loop waited for the store."""
         self._stopping = False
-        self._lag_at = 0.0
+        self._lag = Lag(projection.service, projection.inputs, consumer, projection.topic)
         self.turned_at = time.monotonic()
         self.owned = Ownership(
             projection.service,
@@ -141,7 +141,7 @@ class Projector:
         if not messages and self._handler.due(self.owned.cursors):
             self._process([])
         self.turned_at = time.monotonic()
-        self._report_lag()
+        self._lag.turned(self.owned.cursors)
         return bool(messages)
 
     def _poll(self) -> list[Message]:
@@ -157,9 +157,11 @@ class Projector:
         if error is not None:
             self._on_error(error)
             return None
+        topic, partition = self._names[item.topic() or ""], item.partition() or 0
+        self._lag.read(topic, partition, item.timestamp()[1])
         return Message(
-            topic=self._names[item.topic() or ""],
-            partition=item.partition() or 0,
+            topic=topic,
+            partition=partition,
             offset=item.offset() or 0,
             key=_bytes(item.key()),
             value=_bytes(item.value()),
@@ -342,6 +344,7 @@ class Projector:
             if item is not None and (message := self._read(item)) is not None:
                 self._backlog.append(message)
             self.turned_at = time.monotonic()
+            self._lag.waiting(self.owned.cursors)
         self.owned.check()
         self._consumer.resume(
             [
@@ -350,23 +353,6 @@ class Projector:
                 if item.partition not in self.owned.broken
             ]
         )
-
-    def _report_lag(self) -> None:
-        now = time.monotonic()
-        if now - self._lag_at < LAG_EVERY_SECONDS:
-            return
-        self._lag_at = now
-        for item in self._projection.inputs:
-            metrics.LAG.labels(self._service, item.topic).set(self._lag(item.topic))
-
-    def _lag(self, topic: str) -> int:
-        lag = 0
-        for partition, cursor in self.owned.cursors.items():
-            _, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._projection.topic(topic), partition), cached=True
-            )
-            lag += max(0, high - cursor.next.get(topic, 0))
-        return lag
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

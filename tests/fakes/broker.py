@@ -3,10 +3,11 @@
 It runs behind the same suite as the real one (`tests/shared/test_projector.py`).
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, TopicPartition
 
 Callback = Callable[["FakeConsumer", list[TopicPartition]], None]
 
@@ -21,9 +22,13 @@ class FakeMessage:
     _key: bytes | None
     _value: bytes | None
     _headers: list[tuple[str, bytes]]
+    _at_ms: int = 0
 
     def error(self) -> None:
         """Never: the fake has no failing fetches."""
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_CREATE_TIME, self._at_ms
 
     def topic(self) -> str:
         return self._topic
@@ -66,7 +71,8 @@ class FakeBroker:
     ) -> None:
         """Writes a message at the end."""
         log = self.log(topic, partition)
-        log.append(FakeMessage(topic, partition, len(log), key, value, list(headers)))
+        at_ms = time.time_ns() // 1_000_000
+        log.append(FakeMessage(topic, partition, len(log), key, value, list(headers), at_ms))
 
     def rebalance(self, group: str) -> None:
         """Shares the partitions anew; members learn it in their next poll."""

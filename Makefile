@@ -19,6 +19,7 @@ install: ## make .venv what requirements.lock says, and fetch Kafka's jars; once
 lock: install ## resolve pyproject.toml and Kafka's jars anew into requirements.lock and kafka.lock
 	@.venv/bin/uv lock --quiet --upgrade
 	@.venv/bin/uv export --quiet --all-groups --no-emit-index-url --no-emit-workspace --no-header --output-file requirements.lock
+	@.venv/bin/uv export --quiet --no-default-groups --no-emit-index-url --no-emit-workspace --no-header --output-file requirements.runtime.lock
 	@$(python) -m deploy.local.jars --lock
 	@./deploy/local/install.sh
 

@@ -9,13 +9,19 @@ import msgspec
 from services.ingest.bodies import LINES
 from services.ingest.domain.cloudevents import MEDIA_TYPE
 from services.ingest.preferences import WAIT_SECONDS_MAX
+from shared.contracts import answers, facts
 from shared.contracts.actions import BUILT
 from shared.contracts.events import BATCH_EVENTS_MAX, Envelope
 from shared.contracts.export import readable, with_numbers
-from shared.contracts.problems import KINDS
+from shared.runtime.http.description import problem_answers, problem_components
 
+REFUSED = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503)
+"""With `Prefer: wait` an event's refusal is the answer: its owner's codes count too."""
+REFUSED_BATCH = (400, 401, 403, 413, 422, 429, 500, 503)
+"""The batch as a whole: what is wrong with one event is its item."""
+
+_Fact = facts.PointsFact | facts.CustomersFact
 _JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _TEXT = {"type": "string"}
 _EXAMPLE = {
     "id": "till-7-000123",
@@ -50,6 +56,7 @@ def description() -> Mapping[str, Any]:
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "responses": problem_components(REFUSED)["responses"],
             "schemas": _schemas(),
         },
     }
@@ -67,28 +74,30 @@ def _event() -> dict[str, Any]:
         "description": "The event's id where the body has none; not another one than the body's.",
     }
     return {
+        "operationId": "submit_event",
         "summary": "Submit one event",
         "parameters": [_PREFER, key],
         "requestBody": {"required": True, "content": content},
         "responses": {
-            "200": _answer("With `Prefer: wait`: the outcome", "Outcome"),
-            "202": {
-                **_answer("On the inbox; the outcome is at `Location`", "Queued"),
-                "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
-            },
-            **_problems("The event is refused; with `id` where it has one"),
+            "200": _answer("With `Prefer: wait`: the outcome", "Outcome", _APPLIED),
+            "202": _answer(
+                "On the inbox; the outcome is at `Location`", "Queued", {**_APPLIED, **_LOCATION}
+            ),
+            **problem_answers(REFUSED),
         },
     }
 
 
 def _batch() -> dict[str, Any]:
     content = {_JSON: {"schema": _ref("Batch")}, LINES: {"schema": _TEXT}}
-    answer = _answer("One answer for each event, in order", "BatchAnswer")
+    text = "One answer for each event, in order"
+    waited, taken = _answer(text, "BatchAnswer", _APPLIED), _answer(text, "BatchAnswer")
     return {
+        "operationId": "submit_batch",
         "summary": f"Submit up to {BATCH_EVENTS_MAX} events, as JSON or one a line",
         "parameters": [_PREFER],
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": answer, "202": answer, **_problems("The batch as a whole is refused")},
+        "responses": {"200": waited, "202": taken, **problem_answers(REFUSED_BATCH)},
     }
 
 
@@ -100,14 +109,15 @@ _PREFER = {
 }
 
 
-def _answer(text: str, schema: str) -> dict[str, Any]:
-    return {"description": text, "content": {_JSON: {"schema": _ref(schema)}}}
+_APPLIED = {
+    "Preference-Applied": {"schema": _TEXT, "description": "The wait that was asked for"},
+}
+_LOCATION = {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}
 
 
-def _problems(text: str) -> dict[str, Any]:
-    return {
-        "default": {"description": text, "content": {_PROBLEM: {"schema": _ref("Problem")}}},
-    }
+def _answer(text: str, schema: str, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    more = {"headers": dict(headers)} if headers else {}
+    return {"description": text, **more, "content": {_JSON: {"schema": _ref(schema)}}}
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -115,8 +125,9 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [readable(Envelope), *{owned.data for owned in BUILT.values()}]
-    _, known = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    data = {owned.data for owned in BUILT.values()}
+    kinds = [readable(Envelope), *sorted(data, key=lambda kind: kind.__name__), _Fact]
+    made, known = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas: dict[str, Any] = with_numbers(known)
     event = schemas.pop("Envelope")
     event["properties"]["action"] = {"type": "string", "enum": sorted(BUILT)}
@@ -125,7 +136,13 @@ def _schemas() -> dict[str, Any]:
         + ", ".join(f"{action} {owned.data.__name__}" for action, owned in sorted(BUILT.items())),
         "anyOf": [_ref(name) for name in sorted({owned.data.__name__ for owned in BUILT.values()})],
     }
-    return {**schemas, "Event": {**event, "title": "Event"}, **_ANSWERS, "CloudEvent": _CLOUDEVENT}
+    return {
+        **schemas,
+        "Event": {**event, "title": "Event"},
+        "Outcome": answers.outcome_schema({"anyOf": made[-1]["anyOf"]}),
+        **_ANSWERS,
+        "CloudEvent": _CLOUDEVENT,
+    }
 
 
 _CLOUDEVENT = {
@@ -139,49 +156,8 @@ _CLOUDEVENT = {
     },
 }
 _ANSWERS: dict[str, Any] = {
-    "Queued": {
-        "type": "object",
-        "required": ["id", "status"],
-        "properties": {"id": _TEXT, "status": {"const": "queued"}},
-    },
-    "Outcome": {
-        "type": "object",
-        "required": ["id", "status", "customer", "action", "recorded_at", "time", "facts"],
-        "properties": {
-            "id": _TEXT,
-            "status": {"const": "accepted"},
-            "customer": _TEXT,
-            "action": _TEXT,
-            "recorded_at": {"type": "string", "format": "date-time"},
-            "time": {"type": "string", "format": "date-time"},
-            "duplicate": {"type": "boolean"},
-            "pending": {"type": "boolean"},
-            "position": {"type": "string", "description": "For `?after=` of the query service"},
-            "facts": {"type": "array", "items": {"type": "object"}},
-            "balances": {"type": "object"},
-        },
-    },
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457",
-        "required": ["type", "title", "status", "detail", "code", "retryable"],
-        "properties": {
-            "type": _TEXT,
-            "title": _TEXT,
-            "status": {"type": "integer"},
-            "detail": _TEXT,
-            "code": {"type": "string", "enum": sorted(KINDS)},
-            "retryable": {"type": "boolean"},
-            "id": {"type": "string", "description": "The event's, where it has one"},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {"pointer": _TEXT, "detail": _TEXT},
-                },
-            },
-        },
-    },
+    "Queued": answers.queued_schema(),
+    "Problem": answers.problem_schema(),
     "Batch": {
         "type": "object",
         "additionalProperties": False,

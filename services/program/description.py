@@ -9,8 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.program import Account, Settings
+from shared.runtime.http.description import READ, WRITE, finished
 
 _TEMPLATE = "#/components/schemas/{model}"
+_ETAG = {"ETag": {"required": True, "schema": {"type": "string"}, "description": '`"<version>"`'}}
 
 
 class Stamps(BaseModel):
@@ -61,20 +63,8 @@ class HistoryAnswer(BaseModel):
     total: int | None = None
 
 
-class ProblemAnswer(BaseModel):
-    """RFC 9457; `errors` says what is wrong where in a body."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    retryable: bool
-    errors: list[dict[Literal["pointer", "detail"], str]] | None = None
-
-
 _READ = (Account, Settings)
-_WRITTEN = (AccountAnswer, SettingsAnswer, AccountsAnswer, HistoryAnswer, ProblemAnswer)
+_WRITTEN = (AccountAnswer, SettingsAnswer, AccountsAnswer, HistoryAnswer)
 
 
 def takes(model: type[BaseModel]) -> dict[str, Any]:
@@ -83,12 +73,10 @@ def takes(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def gives(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For `responses` of a route: the answer, and what every error looks like."""
-    problem = _json(ProblemAnswer)["application/json"]
-    return {
-        **{status: {"description": "As it is now", "content": _json(model)} for status in statuses},
-        "default": {"description": "A problem", "content": {"application/problem+json": problem}},
-    }
+    """For `responses` of a route: the answer; of one entity with its version as `ETag`."""
+    tagged = {"headers": _ETAG} if issubclass(model, Stamps) else {}
+    answer = {"description": "As it is now", **tagged, "content": _json(model)}
+    return dict.fromkeys(statuses, answer)
 
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
@@ -102,5 +90,6 @@ def described(app: FastAPI) -> Mapping[str, Any]:
         [*((one, "validation") for one in _READ), *((one, "serialization") for one in _WRITTEN)],
         ref_template=_TEMPLATE,
     )
-    description.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
-    return description
+    components = description["components"]
+    whole = {**components, "schemas": {**components.get("schemas", {}), **schemas["$defs"]}}
+    return finished({**description, "components": whole}, READ, WRITE)

@@ -1,6 +1,6 @@
 """Wiring of query: the reading API on the services' databases, and the worker that keeps cards."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from services.query.transactions import Transactions
 from shared.runtime import logs, worker
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.http import Credentials, install, serve
+from shared.runtime.http.description import READ, finished
 from shared.runtime.messages import facts_input
 from shared.runtime.ports import Document
 from shared.runtime.settings import Settings
@@ -60,7 +61,7 @@ def create_app(settings: Settings, now: Now = machine_clock) -> FastAPI:
 
     app = FastAPI(title=TITLE, version="1", openapi_url=None, lifespan=lifespan)
     app.include_router(query_routes(service))
-    install(app, title=TITLE, ready=ready, openapi=app.openapi, unavailable=AWAY)
+    install(app, title=TITLE, ready=ready, openapi=lambda: described(app), unavailable=AWAY)
     return app
 
 
@@ -71,6 +72,11 @@ def run_api(settings: Settings) -> int:
     log.info("serving", host=settings.host, port=settings.query_port)
     serve(app, settings.host, settings.query_port)
     return 0
+
+
+def described(app: FastAPI) -> Mapping[str, object]:
+    """FastAPI's description; every path reads."""
+    return finished(app.openapi(), READ, READ)
 
 
 def build_cards(settings: Settings, client: MongoClient[Document]) -> Cards:

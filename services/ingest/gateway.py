@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,10 +29,11 @@ from services.ingest.domain.refusal import Refusal
 from services.ingest.domain.submission import CurrencyMissing, Door, Ready, submit
 from services.ingest.preferences import wait_seconds
 from services.ingest.producing import Headers, Outgoing, Producing
+from services.ingest.rates import Clock, RateLimitFields, Rates
 from services.ingest.records import Document, Records
 from services.ingest.waiting import Waiter, Waiting
 from shared.runtime import http, logs
-from shared.runtime.http import BATCH_BYTES_MAX, Credentials, Problem
+from shared.runtime.http import BATCH_BYTES_MAX, Credential, Credentials, Problem
 from shared.runtime.settings import Settings
 
 TITLE = "Laurel: gateway"
@@ -48,9 +50,10 @@ _SAME: Headers = [("ce_specversion", b"1.0"), ("ce_source", b"gateway"), ("hops"
 class Gateway:
     """Requests in, answers out; holds what every request needs, opened with the app."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._credentials = Credentials.parse(settings.keys.get_secret_value())
+        self._rates = Rates(settings.rate_events_per_second, settings.rate_burst_events, clock)
         self._doors: dict[str, Door] = {}
         self._stack = AsyncExitStack()
         self._records: Records
@@ -91,15 +94,15 @@ class Gateway:
 
     async def event(self, request: Request) -> Response:
         """`POST /v1/events`."""
-        tenant, seconds = self._admit(request)
+        by, seconds = self._admit(request)
         kind = media_type(request.headers.get("content-type", ""))
         members = event_of(await http.read_body(request), kind)
-        result = (await self._submit([members], tenant, _idempotency_key(request)))[0]
+        result = (await self._submit([members], by.tenant, _idempotency_key(request)))[0]
         if isinstance(result, Refusal):
             if kind == cloudevents.MEDIA_TYPE:
                 result = cloudevents.renamed(result)
             return response(_refused(result), {})
-        answer = (await self._take([result], tenant, seconds, _trace(request)))[0]
+        answer = (await self._take([result], by.tenant, seconds, _trace(request)))[0]
         headers = _applied(seconds)
         if answer.status == 202:
             place = quote(result.id, safe="")
@@ -108,17 +111,18 @@ class Gateway:
 
     async def batch(self, request: Request) -> Response:
         """`POST /v1/events/batch`: a problem of one event is its item, and stops no other."""
-        tenant, seconds = self._admit(request)
+        by, seconds = self._admit(request)
         if "idempotency-key" in request.headers:
             detail = "Idempotency-Key names one event: give each event of a batch its id."
             raise Problem("parameter_invalid", detail, parameter="Idempotency-Key")
         kind = media_type(request.headers.get("content-type", ""))
         events = batch_of(await http.read_body(request, BATCH_BYTES_MAX), kind)
-        results = await self._submit(events, tenant, None)
+        self._rates.take(request, by, len(events), held=1)
+        results = await self._submit(events, by.tenant, None)
         ready = [result for result in results if isinstance(result, Ready)]
         if ready and self._producing.away:
             raise Problem("unavailable", "Kafka does not answer: nothing of the batch was taken.")
-        taken = iter(await self._take(ready, tenant, seconds, _trace(request)) if ready else ())
+        taken = iter(await self._take(ready, by.tenant, seconds, _trace(request)) if ready else ())
         answers = [
             _refused(result) if isinstance(result, Refusal) else next(taken) for result in results
         ]
@@ -129,13 +133,18 @@ class Gateway:
         self._credentials.reader(request)
         raise Problem("not_found", "The preview is not built yet.")
 
-    def _admit(self, request: Request) -> tuple[str, int]:
-        """Who calls and how long they would wait; refuses what the whole request is refused for."""
-        tenant = self._credentials.writer(request).tenant
+    def _admit(self, request: Request) -> tuple[Credential, int]:
+        """Who calls and how long they would wait; refuses what the whole request is refused for.
+
+        A request counts as one event before its body is read, so that one too many costs little; a
+        batch counts as all of its events once they are known.
+        """
+        by = self._credentials.writer(request)
+        self._rates.take(request, by)
         if request.scope["query_string"]:
             name = next(iter(request.query_params), "")
             raise Problem("parameter_unknown", f"There is no parameter {name}.", parameter=name)
-        return tenant, wait_seconds(request.headers.getlist("prefer"))
+        return by, wait_seconds(request.headers.getlist("prefer"))
 
     async def _submit(
         self, events: Sequence[Any], tenant: str, key: str | None
@@ -247,9 +256,10 @@ def _applied(seconds: int) -> dict[str, str]:
     return {"preference-applied": f"wait={seconds}"} if seconds else {}
 
 
-def build_gateway(settings: Settings) -> Starlette:
-    """The gateway's app; connections are opened when it starts."""
-    gateway = Gateway(settings)
+def build_gateway(settings: Settings, clock: Clock = time.monotonic) -> Starlette:
+    """The gateway's app; connections are opened when it starts. `clock`: rates are by it."""
+    gateway = Gateway(settings, clock)
+    limited = [Middleware(RateLimitFields)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -258,8 +268,8 @@ def build_gateway(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/v1/events", gateway.event, methods=["POST"]),
-            Route("/v1/events/batch", gateway.batch, methods=["POST"]),
+            Route("/v1/events", gateway.event, methods=["POST"], middleware=limited),
+            Route("/v1/events/batch", gateway.batch, methods=["POST"], middleware=limited),
             Route("/v1/events/preview", gateway.preview, methods=["POST"]),
         ],
         lifespan=lifespan,

@@ -10,6 +10,10 @@ _EVENTS = Counter("laurel_gateway_events", "Submitted events by result", ["resul
 QUEUED = _EVENTS.labels("queued")
 REFUSED = {code: _EVENTS.labels(code) for code in KINDS}
 """By the code of the problem with which the door refused; owners count their own refusals."""
+RATE_LIMITED = Counter(
+    "laurel_gateway_rate_limited", "Requests refused since their key sends too fast", ["tenant"]
+)
+"""Tenants are those of the settings' keys."""
 PRODUCE_SECONDS = Histogram(
     "laurel_gateway_produce_seconds",
     "From handing a request's events to the producer until all are acknowledged",

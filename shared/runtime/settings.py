@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     content_secret: SecretStr = SecretStr("")
     """Keys the content hash of events; must stay the same for the life of the log."""
 
+    rate_events_per_second: int = Field(100_000, ge=0)
+    """What each key may send to one gateway over time; 0: as much as it likes."""
+    rate_burst_events: int = Field(200_000, ge=1)
+    """What it may send at once after a pause. A larger batch passes too, after a pause as long."""
+
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("json", pattern="^(json|console)$")
     virtual_clock: bool = False

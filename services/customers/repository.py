@@ -1,7 +1,6 @@
 """The documents of customers: profiles and decisions; their shapes and indexes."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
 
 from pymongo.database import Database
 
@@ -9,22 +8,10 @@ from services.customers.domain.profiles import UNKNOWN, Profile
 from shared.runtime.deciding import DECISIONS
 from shared.runtime.mongo import store_errors
 from shared.runtime.outbox import unannounced
+from shared.runtime.owner import Change, Customer
 from shared.runtime.ports import Cursor, Document, Transaction
 
 PROFILES = "profiles"
-
-
-class Customer(NamedTuple):
-    """Whose profile it is."""
-
-    tenant: str
-    id: str
-    partition: int
-
-    @property
-    def key(self) -> str:
-        """`tenant/customer`: unique, since a tenant id has no slash."""
-        return f"{self.tenant}/{self.id}"
 
 
 class CustomersRepository:
@@ -50,14 +37,9 @@ class CustomersRepository:
         return unannounced(self._decisions, cursor)
 
     @staticmethod
-    def store(
-        transaction: Transaction,
-        decisions: Sequence[Document],
-        changed: Iterable[tuple[Customer, Profile]],
-    ) -> None:
-        """One write per decision and per changed customer."""
-        transaction.insert(DECISIONS, decisions)
-        transaction.put(PROFILES, [_document(of, profile) for of, profile in changed])
+    def store(transaction: Transaction, changes: Sequence[Change[Profile]]) -> None:
+        """One write per changed customer."""
+        transaction.put(PROFILES, [_document(change.of, change.after) for change in changes])
 
 
 def _profile(document: Document) -> Profile:

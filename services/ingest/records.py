@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from bson.binary import Binary
 from bson.int64 import Int64
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
 
 from shared.contracts.decisions import number, place
 from shared.contracts.identity import dedupe_key
@@ -66,11 +68,20 @@ class Records:
     async def decided(
         self, owner: str, events: Mapping[Place, str]
     ) -> dict[Place, Mapping[str, Any]]:
-        """The decisions of `owner` on events, by place; one not yet decided is left out.
+        """The decisions of `owner` on events, by place; one not yet decided is left out. Of an
+        event that waits parked its record, which is an outcome too.
 
         `events`: the id at each place, since a sweep may number its decisions there too.
         """
-        decisions = self._client[self._settings.database(owner)]["decisions"]
+        database = self._client[self._settings.database(owner)]
+        found = await self._at_their_places(database["decisions"], events)
+        if missing := [place for place in events if place not in found]:
+            found |= await self._parked(database, missing)
+        return found
+
+    async def _at_their_places(
+        self, decisions: AsyncCollection[Document], events: Mapping[Place, str]
+    ) -> dict[Place, Mapping[str, Any]]:
         found: dict[Place, Mapping[str, Any]] = {}
         places = list(events)
         for start in range(0, len(places), PLACES_MAX):
@@ -84,6 +95,20 @@ class Records:
             async for decision in decisions.find({"$or": ranges}).sort("_id", 1):
                 if decision["outcome"] != "followed":
                     found.setdefault(place(decision["_id"]), _plain(decision))
+        return found
+
+    async def _parked(
+        self, database: AsyncDatabase[Document], places: Sequence[Place]
+    ) -> dict[Place, Mapping[str, Any]]:
+        """What waits, and what was decided later, at another place: its record says where."""
+        numbers = [number(*place) for place in places]
+        records = await database["parked"].find({"_id": {"$in": numbers}}).to_list()
+        later = {each["decision"]: place(each["_id"]) for each in records if "decision" in each}
+        found: dict[Place, Mapping[str, Any]] = {
+            place(each["_id"]): _plain(each) for each in records if "decision" not in each
+        }
+        async for decision in database["decisions"].find({"_id": {"$in": list(later)}}):
+            found[later[decision["_id"]]] = _plain(decision)
         return found
 
 

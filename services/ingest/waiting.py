@@ -22,7 +22,7 @@ from services.ingest.domain.submission import Ready
 from services.ingest.listening import Listening
 from services.ingest.records import Place, Records
 from shared.contracts.actions import BUILT
-from shared.contracts.outcomes import outcome_of
+from shared.contracts.outcomes import PARKED, outcome_of
 from shared.contracts.problems import problem
 from shared.runtime.deciding import encode
 from shared.runtime.messages import text_headers
@@ -196,7 +196,7 @@ class Waiting:
             at = (peek.repeat_of.partition, peek.repeat_of.seq)
             self._decided(waiter, Decided(at, duplicate=True))
         else:
-            waiter.settle(Answer(peek.status if isinstance(peek.status, int) else 200, body))
+            waiter.settle(Answer(_status(peek.status), body))
 
 
 async def _unanswered(waiters: Sequence[Waiter], seconds: float) -> list[Waiter]:
@@ -208,5 +208,11 @@ async def _unanswered(waiters: Sequence[Waiter], seconds: float) -> list[Waiter]
 
 def _answer(decision: Mapping[str, Any], *, duplicate: bool) -> Answer:
     outcome = outcome_of(decision, duplicate=duplicate)
-    status = outcome["status"]  # of a problem: HTTP's
-    return Answer(status if isinstance(status, int) else 200, encode(outcome))
+    return Answer(_status(outcome["status"]), encode(outcome))
+
+
+def _status(status: object) -> int:
+    """HTTP's: a problem brings its own; an event that waits parked is not decided yet."""
+    if isinstance(status, int):
+        return status
+    return 202 if status == PARKED else 200

@@ -2,25 +2,31 @@
 
 from pymongo import MongoClient
 
-from services.points.handler import SERVICE, Points
+from services.points.domain.customers import CustomerPoints
+from services.points.handler import SERVICE, STATES_KEPT_MAX, Points
 from services.points.repository import PointsRepository
 from shared.runtime import worker
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.messages import LOG_INPUT
 from shared.runtime.mongo import CODEC, MAJORITY
+from shared.runtime.owner import Owner
+from shared.runtime.parking import Parking
 from shared.runtime.ports import Document
 from shared.runtime.programs import Programs
 from shared.runtime.settings import Settings
 
 
-def build(settings: Settings, client: MongoClient[Document]) -> Points:
+def build(settings: Settings, client: MongoClient[Document]) -> Owner[CustomerPoints]:
     """The handler on its database, once the indexes are there."""
     database = client.get_database(
         settings.database(SERVICE), codec_options=CODEC, write_concern=MAJORITY
     )
     repository = PointsRepository(database)
     repository.create_indexes()
-    return Points(repository, Programs(client.get_database(settings.database("program"))))
+    parking = Parking(SERVICE, database)
+    parking.create_indexes()
+    rules = Points(repository, Programs(client.get_database(settings.database("program"))))
+    return Owner(SERVICE, rules, parking, repository.unannounced, STATES_KEPT_MAX)
 
 
 POINTS = worker.Worker(SERVICE, SERVICE, (LOG_INPUT,), build)

@@ -8,20 +8,8 @@ from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.lots import NONE, PAGE_LOTS, Hidden, Lot, Lots, page_changes
 from services.points.domain.transactions import FirstCheckout, Transaction
 from shared.contracts.identity import closed_lot_key
+from shared.runtime.owner import Change, Customer
 from shared.runtime.ports import Document
-
-
-class Customer(NamedTuple):
-    """Whose state it is."""
-
-    tenant: str
-    id: str
-    partition: int
-
-    @property
-    def key(self) -> str:
-        """`tenant/customer`: unique, since a tenant id has no slash."""
-        return f"{self.tenant}/{self.id}"
 
 
 class AccountOf(NamedTuple):
@@ -34,14 +22,6 @@ class AccountOf(NamedTuple):
     def page(self, n: int) -> str:
         """The `_id` of a page."""
         return f"{self.key}/{self.generation}/{self.account}/{n}"
-
-
-class Change(NamedTuple):
-    """A customer's state before and after a batch."""
-
-    of: Customer
-    before: CustomerPoints
-    after: CustomerPoints
 
 
 def first_checkout(decision: Document) -> FirstCheckout:
@@ -143,7 +123,10 @@ def stored_pages(account: Account) -> range:
 
 
 def add_pages(
-    change: Change, put: list[Document], push: list[tuple[str, Document]], removed: list[str]
+    change: Change[CustomerPoints],
+    put: list[Document],
+    push: list[tuple[str, Document]],
+    removed: list[str],
 ) -> None:
     """Adds what turns the stored pages of a customer into the present ones."""
     of, before, after = change
@@ -169,7 +152,9 @@ def _all_pages(of: Customer, state: CustomerPoints) -> Iterator[str]:
 
 def _page_document(of: AccountOf, n: int, page: Iterable[Lot]) -> Document:
     lots = [_lot_document(lot) for lot in page]
-    return {"_id": of.page(n), "customer": of.key, "account": of.account, "n": n, "lots": lots}
+    # Fields in the order that MongoDB gives a page made by `$push`: however the log is cut into
+    # batches, the same page is made of the same bytes.
+    return {"_id": of.page(n), "account": of.account, "customer": of.key, "lots": lots, "n": n}
 
 
 def _page_addition(of: AccountOf, n: int, added: Iterable[Lot]) -> tuple[str, Document]:
@@ -180,7 +165,7 @@ def _page_addition(of: AccountOf, n: int, added: Iterable[Lot]) -> tuple[str, Do
     }
 
 
-def closed_documents(change: Change) -> Iterator[Document]:
+def closed_documents(change: Change[CustomerPoints]) -> Iterator[Document]:
     """What is kept of lots that left their page: a history row's label and `used_points`."""
     for generation, account, lot in change.after.closed():
         yield {

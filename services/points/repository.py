@@ -1,13 +1,11 @@
 """The collections of points: what a batch reads of them, what it writes, their indexes."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pymongo.database import Database
 
 from services.points.documents import (
     AccountOf,
-    Change,
-    Customer,
     add_pages,
     closed_documents,
     first_checkout,
@@ -23,6 +21,7 @@ from services.points.domain.transactions import FirstCheckout
 from shared.runtime.deciding import DECISIONS
 from shared.runtime.mongo import store_errors
 from shared.runtime.outbox import unannounced
+from shared.runtime.owner import Change
 from shared.runtime.ports import Cursor, Document
 from shared.runtime.ports import Transaction as Writes
 
@@ -69,16 +68,16 @@ class PointsRepository:
         return pages
 
     def first_checkouts(
-        self, wanted: Collection[tuple[Customer, str]]
+        self, wanted: Collection[tuple[str, str, str]]
     ) -> Iterator[tuple[tuple[str, str], int, FirstCheckout]]:
-        """Of these customers' transaction ids: (key, transaction id), number of the decision, and
+        """Of (tenant, customer, transaction id): (key, transaction id), number of the decision, and
         the checkout. Those of former generations are among them."""
-        asked = {(customer.key, id_) for customer, id_ in wanted}
+        asked = {(f"{tenant}/{customer}", id_) for tenant, customer, id_ in wanted}
         if not asked:
             return
         query = {
-            "transaction.id": {"$in": list({id_ for _, id_ in asked})},
-            "customer": {"$in": list({customer.id for customer, _ in wanted})},
+            "transaction.id": {"$in": list({id_ for _, _, id_ in wanted})},
+            "customer": {"$in": list({customer for _, customer, _ in wanted})},
         }
         with store_errors():
             for decision in self._decisions.find(query):
@@ -91,10 +90,8 @@ class PointsRepository:
         return unannounced(self._decisions, cursor)
 
     @staticmethod
-    def store(writes: Writes, decisions: Sequence[Document], changes: Iterable[Change]) -> None:
-        """One write per decision, per changed customer and per changed page."""
-        changes = list(changes)
-        writes.insert(DECISIONS, decisions)
+    def store(writes: Writes, changes: Sequence[Change[CustomerPoints]]) -> None:
+        """One write per changed customer and per changed page."""
         writes.put(STATES, [state_document(of, after) for of, _, after in changes])
         put: list[Document] = []
         push: list[tuple[str, Document]] = []

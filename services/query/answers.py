@@ -35,12 +35,13 @@ class Listed(Answer, Generic[Row]):
 
 
 class EventAnswer(BaseModel):
-    """What became of an event: the outcome's members, or `problem`, or neither while `queued`."""
+    """What became of an event: the outcome's members, or `problem`, or neither while `queued`;
+    `parked`: it waits for an operator."""
 
     model_config = ConfigDict(extra="allow")
 
     id: str
-    status: Literal["accepted", "refused", "queued"]
+    status: Literal["accepted", "refused", "queued", "parked"]
     problem: dict[str, JsonValue] | None = None
 
 

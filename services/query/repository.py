@@ -85,15 +85,24 @@ class Repository:
         )
 
     async def decision(self, event: Document) -> Document | None:
-        """What the event's owner decided; `None` while it is undecided."""
+        """What the event's owner decided; of one that waits parked its record; else `None`."""
         owned = BUILT.get(event["action"])
         if owned is None:
             return None
         partition, seq = event["partition"], event["seq"]
         place = {"$gte": number(partition, seq), "$lt": number(partition, seq + 1)}
-        return await self.decisions(owned.owner).find_one(
+        decisions = self.decisions(owned.owner)
+        decision = await decisions.find_one(
             {"_id": place, "event": event["id"], "tenant": event["tenant"]}, sort=[("_id", 1)]
         )
+        if decision is not None:
+            return decision
+        parked = await self.databases[owned.owner]["parked"].find_one(
+            {"_id": number(partition, seq)}
+        )
+        if parked is None or "decision" not in parked:
+            return parked
+        return await decisions.find_one({"_id": parked["decision"]})  # it was unparked
 
     async def cards(
         self, match: Document, sort: Sort, place: tuple[int | str, str] | None, limit: int

@@ -24,6 +24,13 @@ BUILT: dict[str, Owned] = {
     "checkout": Owned("points", events.Checkout),
 }
 
+CONTROL: dict[str, type[Data]] = {"unpark": events.Unpark}
+"""What an operator's command puts on the inbox; the gateway knows none of it, and no control event
+has a decision of its own."""
+
+DATA: dict[str, type[Data]] = {action: owned.data for action, owned in BUILT.items()} | CONTROL
+"""The shape of the data of every action that may be on the log."""
+
 PLANNED: frozenset[str] = frozenset(
     [
         "profile",

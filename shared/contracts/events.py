@@ -10,6 +10,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from shared.contracts.decisions import number
+
 INTEGER_END = 2**53
 """Integers stay below this at any depth: beyond it JSON readers disagree."""
 TEXT_BYTES_MAX = 64 * 1024
@@ -107,6 +109,12 @@ class PointTake(Struct, gc=False):
     reason: Text | None = None
 
 
+class Unpark(Struct, gc=False):
+    """`unpark`, a control event: `service` decides what it let wait of this customer."""
+
+    service: str
+
+
 class Item(Struct, gc=False):
     """A line of a checkout. subtotal = `subtotal`, else price x quantity - discount (Part 5)."""
 
@@ -131,7 +139,7 @@ class Checkout(Struct, gc=False):
     guest: bool = False
 
 
-Data = Profile | Reason | OptOut | PointAdd | PointTake | Checkout
+Data = Profile | Reason | OptOut | PointAdd | PointTake | Checkout | Unpark
 
 
 class Logged(Struct, gc=False):
@@ -170,6 +178,13 @@ class Event(Struct, frozen=True, gc=False):
     reply_to: str = ""
     cause: str = ""
     hops: int = 0
+    ordinal: int = 0
+    """Above 0 only where an event is decided at a later place than its own: unparked."""
+
+    @property
+    def number(self) -> int:
+        """The number of its decision: where in the log it is decided."""
+        return number(self.partition, self.seq, self.ordinal)
 
     @property
     def key(self) -> str:

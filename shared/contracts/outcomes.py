@@ -7,6 +7,8 @@ from functools import lru_cache
 from shared.contracts.decisions import place, position
 from shared.contracts.problems import problem
 
+PARKED = "parked"
+"""The status of an event that waits until its customer is unparked (DESIGN section 4, Poison)."""
 INSTANTS_KEPT_MAX = 1_024
 """A batch has one stamp, and each of its messages says it several times."""
 
@@ -19,7 +21,8 @@ def instant(value: datetime) -> str:
 
 
 def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> dict[str, object]:
-    """A stored decision → the outcome of API.md; for a refused one the refusal's problem with `id`.
+    """A stored decision → the outcome of API.md; for a refused one the refusal's problem with `id`;
+    for an event that waits parked its place, and that it waits.
 
     `decision` holds `_id, event, customer, action, at, time, outcome, code, details, facts`, what
     the service adds under `result` (points: `balances`) and what it shows instead under `answer`.
@@ -30,7 +33,7 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
     partition, seq = place(decision["_id"])  # type: ignore[arg-type]
     own: dict[str, object] = {
         "id": decision["event"],
-        "status": "accepted",
+        "status": PARKED if decision["outcome"] == PARKED else "accepted",
         "customer": decision["customer"],
         "action": decision["action"],
         "recorded_at": decision["at"],
@@ -38,7 +41,7 @@ def outcome_of(decision: Mapping[str, object], *, duplicate: bool = False) -> di
         "duplicate": duplicate,
         "pending": False,
         "position": position(partition, seq),
-        "facts": decision["facts"],
+        "facts": decision.get("facts", []),
     }
     result: Mapping[str, object] = decision.get("result", {})  # type: ignore[assignment]
     answer: Mapping[str, object] = decision.get("answer", {})  # type: ignore[assignment]

@@ -5,19 +5,18 @@ from the stored documents, which is what a new owner does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shared.contracts.decisions import Decision, number, place, position
+from shared.contracts.decisions import ORDINAL_BITS, Decision, place
 from shared.contracts.events import Event
 from shared.contracts.outcomes import instant, outcome_of
 from shared.contracts.topics import OUTCOMES
 from shared.runtime import metrics
-from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing, Unavailable
+from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing
 
 DECISIONS = "decisions"
 ORDINAL_MAX = 60_000
@@ -58,27 +57,6 @@ def _texts(value: object) -> object:
     return value
 
 
-class RuleFailed(Exception):
-    """A rule raised: the process stops, and this names the event (and no data of it)."""
-
-    def __init__(self, event: Event, error: Exception) -> None:
-        super().__init__(
-            f"deciding event {event.id!r} ({event.action}) of tenant {event.tenant} at "
-            f"{position(event.partition, event.seq)} raised {type(error).__name__}: {error}"
-        )
-
-
-@contextmanager
-def rules_of(event: Event) -> Iterator[None]:
-    """Around the rules of one event: what they raise becomes `RuleFailed`."""
-    try:
-        yield
-    except (BrokenInvariant, Unavailable):
-        raise
-    except Exception as error:
-        raise RuleFailed(event, error) from error
-
-
 @dataclass(slots=True)
 class Decided:
     """The decisions of one batch, in order. `cursors` are those before the batch."""
@@ -101,7 +79,10 @@ class Decided:
         `result` is what the service announces beside the facts (points: `balances`). Raises
         `BrokenInvariant` where the log would go backwards.
         """
-        key, previous = self._number(event.partition, event.seq)
+        key, previous = event.number, self._before(event.partition)
+        if key <= previous:
+            raise BrokenInvariant(f"decision {key} would not follow {previous} in its partition")
+        self.last[event.partition] = key
         document: Document = {
             "_id": key,
             "previous": previous,
@@ -125,17 +106,13 @@ class Decided:
         """Facts of every decision, and outcomes for those who wait."""
         return announcements(self.documents, self.service, self.lineage)
 
-    def _number(self, partition: int, seq: int) -> tuple[int, int]:
-        previous = self.last.get(partition, self.cursors[partition].last)
-        key = number(partition, seq)
-        if key <= previous:
-            key = previous + 1
-            if place(key) != (partition, seq) or key & 0xFFFF > ORDINAL_MAX:
-                raise BrokenInvariant(
-                    f"decision {key} would not follow {previous} at log position {seq}"
-                )
-        self.last[partition] = key
-        return key, previous
+    def ordinal(self, partition: int, seq: int) -> int:
+        """The next free one at a place of the log: 0 where nothing has been decided."""
+        before = self._before(partition)
+        return (before & 2**ORDINAL_BITS - 1) + 1 if place(before) == (partition, seq) else 0
+
+    def _before(self, partition: int) -> int:
+        return self.last.get(partition, self.cursors[partition].last)
 
 
 def _add(

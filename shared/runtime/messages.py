@@ -27,7 +27,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
 _logged = msgspec.json.Decoder(Logged)
 _tick = msgspec.json.Decoder(Tick)
-_data = {action: msgspec.json.Decoder(owned.data) for action, owned in actions.BUILT.items()}
+_data = {action: msgspec.json.Decoder(data) for action, data in actions.DATA.items()}
 
 
 KafkaHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]] | None
@@ -119,14 +119,14 @@ def read_event(message: Message) -> Event:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
-def read_events(messages: Iterable[Message]) -> tuple[list[Event], list[Dead]]:
+def read_events(messages: Iterable[Message]) -> tuple[list[tuple[Event, Message]], list[Dead]]:
     """The events among messages of the log, and what cannot be read. Ticks are no events."""
     events, letters = [], []
     for message in messages:
         if is_tick(message):
             continue
         try:
-            events.append(read_event(message))
+            events.append((read_event(message), message))
         except Unreadable as error:
             letters.append(Dead(message, str(error)))
     return events, letters

@@ -43,7 +43,7 @@ def test_a_profile_is_one_document_and_only_what_concerns_us_is_decided(desk: De
         "partition": partition,
         "standing": "active",
         "generation": 2,
-        "since": number(partition, 7),
+        "since": number(partition, 6, 1),
         "opted_in_at": desk.documents("decisions")[number(partition, 7)]["time"],
         "labels": [],
     }

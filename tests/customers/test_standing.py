@@ -164,7 +164,7 @@ def test_a_member_has_a_date_and_the_labels_that_came_along() -> None:
 
 def test_leaving_forgets_everything_but_the_standing() -> None:
     profile = happened(event("opt_in", Attributes(labels=["vip"])), BAN)
-    assert profile == Profile("banned", 2, number(3, 101), reason="fraud")
+    assert profile == Profile("banned", 2, number(3, 100, 1), reason="fraud")
     assert profile.standing is not None
     assert shown(profile.standing) == "opted_out"
 

@@ -84,6 +84,8 @@ class Desk:
         self._seqs: dict[int, int] = {}
         self._sent = 0
         self._version = 0
+        self.letters: list[str] = []
+        """Why messages of committed batches are dead."""
         self.start()
 
     def start(self) -> None:
@@ -142,6 +144,7 @@ class Desk:
         """Decides and commits a batch; what it announces, as (topic, headers, value)."""
         work = self.decide(messages)
         self.commit(messages, work)
+        self.letters += [letter.reason for letter in work.dead]
         return announced(work.outgoing())
 
     def outcomes(self, *events: Submitted) -> list[Any]:

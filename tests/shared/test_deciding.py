@@ -1,4 +1,4 @@
-"""Decisions: numbers that chain, documents that announce the same twice, rules that raise."""
+"""Decisions: numbers that chain, documents that announce the same twice."""
 
 import json
 from datetime import UTC, datetime
@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from bson import decode as from_bson
 from bson import encode as to_bson
+from msgspec.structs import replace
 
 from shared.contracts.decisions import accepted, followed, number, place, refused
 from shared.contracts.events import Event, PointAdd
 from shared.contracts.facts import PointsEarned
 from shared.contracts.outcomes import outcome_of
-from shared.runtime.deciding import Decided, RuleFailed, announcements, rules_of
+from shared.runtime.deciding import Decided, announcements
 from shared.runtime.mongo import CODEC
-from shared.runtime.ports import BrokenInvariant, Cursor, Outgoing, Unavailable
+from shared.runtime.ports import BrokenInvariant, Cursor, Outgoing
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 BALANCES = {"balances": {"main": {"score": 5, "spendable": 5}}}
@@ -67,9 +68,12 @@ def test_each_decision_names_the_one_before_it_in_its_partition() -> None:
 
 
 def test_more_decisions_at_one_place_take_the_next_ordinals() -> None:
-    work = decided()
-    numbers = [work.record(event(6), accepted(), {})["_id"] for _ in range(3)]
-    assert numbers == [number(3, 6), number(3, 6, 1), number(3, 6, 2)]
+    work = decided(last=number(3, 5, 4))
+    assert work.ordinal(3, 5) == 5
+    for ordinal in range(3):
+        assert work.ordinal(3, 6) == ordinal
+        again = replace(event(6), ordinal=ordinal)
+        assert work.record(again, accepted(), {})["_id"] == number(3, 6, ordinal)
 
 
 def test_a_log_that_goes_backwards_stops_the_process() -> None:
@@ -111,15 +115,3 @@ def test_a_refusal_is_a_problem_with_its_details() -> None:
     problem = outcome_of(document, duplicate=True)
     members = ("code", "status", "retryable", "id", "missing", "duplicate")
     assert [problem[name] for name in members] == ["insufficient_points", 409, True, "e-6", 3, True]
-
-
-def test_a_rule_that_raises_is_named_with_its_event() -> None:
-    told = r"'e-6' \(point_add\) of tenant demo at 3-6 raised KeyError"
-    with pytest.raises(RuleFailed, match=told), rules_of(event(6)):
-        raise KeyError("main")
-
-
-@pytest.mark.parametrize("error", [BrokenInvariant("sum"), Unavailable("no primary")])
-def test_what_is_no_rules_fault_is_not_blamed_on_one(error: Exception) -> None:
-    with pytest.raises(type(error)), rules_of(event(6)):
-        raise error

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 from services.customers.domain.profiles import Profile
-from shared.contracts.decisions import Decision, number
+from shared.contracts.decisions import Decision
 from shared.contracts.events import Event
 from shared.contracts.facts import (
     CustomerOptedIn,
@@ -32,7 +32,7 @@ def evolve(profile: Profile, fact: CustomersFact, event: Event) -> Profile:
             return Profile(
                 "banned" if fact.banned else "opted_out",
                 profile.generation + 1,
-                since=number(event.partition, event.seq + 1),
+                since=event.number + 1,
                 reason=fact.reason,
             )
         case CustomerSuspended():

@@ -14,7 +14,7 @@ HOPS_MAX = 8
 """Consequences of consequences end here, visibly (DESIGN section 3)."""
 
 _logged = msgspec.json.Decoder(Logged)
-_data = {action: msgspec.json.Decoder(owned.data) for action, owned in actions.BUILT.items()}
+_data = {action: msgspec.json.Decoder(data) for action, data in actions.DATA.items()}
 
 
 class NotOurs(Exception):

@@ -8,7 +8,7 @@ from services.points.domain import lots
 from services.points.domain.accounts import Account
 from services.points.domain.customers import CustomerPoints
 from services.points.domain.lots import Lot
-from shared.contracts.decisions import Decision, number
+from shared.contracts.decisions import Decision
 from shared.contracts.events import Event
 from shared.contracts.facts import (
     AccountOpened,
@@ -110,6 +110,6 @@ def _standing_changed(state: CustomerPoints, fact: StandingChanged, event: Event
     return CustomerPoints(
         standing,
         state.generation + 1,
-        since=number(event.partition, event.seq + 1),
+        since=event.number + 1,
         gone=tuple(state.closed()),
     )

@@ -12,6 +12,7 @@ import uvicorn
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from services.ingest.gateway import build_gateway
+from services.ingest.rates import Clock
 from shared.runtime.messages import text_headers
 from shared.runtime.settings import Settings
 
@@ -87,10 +88,14 @@ def _arrived(message: Message) -> Arrived:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx2.Client]:
-    """A gateway as production runs it, ready; the client speaks as the administrator of `demo`."""
+def serving(settings: Settings, clock: Clock = time.monotonic) -> Iterator[httpx2.Client]:
+    """A gateway as production runs it, ready; the client speaks as the administrator of `demo`.
+
+    `clock`: of the rates.
+    """
+    app = build_gateway(settings, clock)
     config = uvicorn.Config(
-        build_gateway(settings), port=0, loop="uvloop", http="httptools", ws="none", log_config=None
+        app, port=0, loop="uvloop", http="httptools", ws="none", log_config=None
     )
     server = uvicorn.Server(config)
     socket = config.bind_socket()

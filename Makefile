@@ -1,6 +1,6 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-fast check up down status logs reset format
+.PHONY: help install lock demo test test-fast check contracts up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
 PYTHON ?=
@@ -53,6 +53,9 @@ check: install ## check format, lint, types, imports between packages, and the a
 	@$(python) -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(python) -m pytest -q tests/test_architecture.py
+
+contracts: install ## write docs/contracts and the JSON Schemas anew from the code
+	@$(python) -m deploy.contracts
 
 format: install ## rewrite the code in the house format, and mend what lint can mend
 	@.venv/bin/ruff check --fix-only --quiet .

@@ -20,7 +20,7 @@ from cli.tally import Tally
 CONNECT_SECONDS = 5.0
 NAP_SECONDS = 0.01
 """Shorter pauses are saved up: the loop wakes up about a millisecond late each time."""
-_AGAIN_STATUS = frozenset({429, 500, 502, 503, 504})
+_AGAIN_STATUS = frozenset({500, 502, 503, 504})
 _AGAIN_CODES = frozenset({"rate_limited", "unavailable", "internal"})
 """Of one event in a batch: the same event, same id, may be sent again."""
 
@@ -64,6 +64,8 @@ class _Try:
     items: list[dict[str, Any]]
     retry_after: str | None = None
     why: str = "the gateway asks to send some events again"
+    limited: bool = False
+    """Refused for nothing but the key's rate."""
 
 
 class Loader:
@@ -130,7 +132,9 @@ class Loader:
             if not left:
                 self._tally.waiting = ""
                 return
-            if time.monotonic() > give_up_at:
+            if tried.limited:  # it works, only slower than we would: that is no reason to give up
+                attempt, give_up_at = 0, time.monotonic() + PATIENCE_SECONDS
+            elif time.monotonic() > give_up_at:
                 raise LoadStoppedError(f"gave up after {PATIENCE_SECONDS:.0f} s: {tried.why}")
             self._tally.waiting = tried.why
             self._moved()
@@ -146,6 +150,9 @@ class Loader:
             why = str(error) or type(error).__name__
             return _Try([], why=f"the gateway does not answer ({why})")
         retry_after = response.headers.get("retry-after")
+        if response.status_code == 429:
+            why = "the gateway takes no more events of this key for the moment"
+            return _Try([], retry_after, why, limited=True)
         if response.status_code in _AGAIN_STATUS:
             return _Try([], retry_after, f"the gateway answers {response.status_code}")
         if response.is_error:

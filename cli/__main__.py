@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import customer, demo, load, stack, topics
+from cli import customer, dead, demo, load, stack, topics
 from cli.problems import CommandError
 from deploy.local.problems import StackError
 from shared.runtime.settings import SettingsError
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(stack.app)
 for command in (demo.demo, load.load, customer.customer, topics.topics, topics.lag):
     app.command()(command)
+app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:

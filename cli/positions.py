@@ -1,9 +1,10 @@
 """How far each service has read: positions in MongoDB beside the ends of Kafka's topics."""
 
+import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no __all__
     AdminClient,
     OffsetSpec,
@@ -19,6 +20,8 @@ from shared.runtime.settings import Settings
 
 _TOPIC_OF_FIELD = {field_name(topic.name): topic.name for topic in TOPICS}
 BROKER_TIMEOUT_MS = 5_000
+SETTLING_SECONDS = 5.0
+_SETTLING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 class Watermarks(NamedTuple):
@@ -85,11 +88,19 @@ def watermarks(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int
 def _offsets(
     admin: AdminClient, places: list[TopicPartition], which: OffsetSpec
 ) -> dict[tuple[str, int], int]:
-    answers = admin.list_offsets(dict.fromkeys(places, which)) if places else {}
-    return {
-        (place.topic, place.partition): answer.result(TOPICS_TIMEOUT_SECONDS).offset
-        for place, answer in answers.items()
-    }
+    """A topic just made, or a broker just started, is still choosing leaders: asked again."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while True:
+        answers = admin.list_offsets(dict.fromkeys(places, which)) if places else {}
+        try:
+            return {
+                (place.topic, place.partition): answer.result(TOPICS_TIMEOUT_SECONDS).offset
+                for place, answer in answers.items()
+            }
+        except KafkaException as error:
+            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                raise
+            time.sleep(SETTLING_SECONDS / 20)
 
 
 def positions(

@@ -173,8 +173,10 @@ def _wrong_laurel(words: list[str]) -> list[str]:
     if not words or words[0] in ("--help", "-h"):
         return []
     command = _laurel().get(words[0])
+    if command is not None and words[1:] and words[1][0] != "-":  # a part with commands of its own
+        command = getattr(command, "commands", {words[1]: command}).get(words[1])
     if command is None:
-        return [f"./laurel {words[0]}"]
+        return [f"./laurel {' '.join(words[:2])}"]
     known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
     options = [word.partition("=")[0] for word in words[1:] if word.startswith("--")]
     return [f"./laurel {words[0]} {name}" for name in options if name not in known | {"--help"}]

@@ -9,12 +9,14 @@ from bson.binary import Binary
 
 from services.ingest.domain.admission import NotOurs, Submission, admit
 from services.ingest.domain.sequence import Sequence as Log
-from services.ingest.domain.sequence import batch_id, chained, clamp, milliseconds, record
+from services.ingest.domain.sequence import chained, clamp, milliseconds, record
 from services.ingest.repository import JournalRepository
+from shared.contracts.batches import batch_id
 from shared.contracts.identity import dedupe_key
 from shared.contracts.outcomes import instant
 from shared.contracts.problems import problem
 from shared.runtime.deciding import encode, outcome_message
+from shared.runtime.log import log_message
 from shared.runtime.messages import TICK
 from shared.runtime.ports import Cursor, Dead, Document, Message, Outgoing, Transaction
 
@@ -233,31 +235,6 @@ def _stamp(event: Document, versions: Mapping[str, int]) -> None:
         event["body"] = encode(
             {**event["body"], "programs": dict(sorted(versions.items()))}
         ).decode()
-
-
-def log_message(event: Document, lineage: str) -> Outgoing:
-    """A stored event as a message of the log: the same at first and when sent again."""
-    tenant, customer = event["tenant"], event["customer"]
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", event["id"].encode()),
-        ("ce_type", event["action"].encode()),
-        ("ce_source", event["source"].encode()),
-        ("ce_time", instant(event["time"]).encode()),
-        ("tenant", tenant.encode()),
-        ("customer", customer.encode()),
-        ("seq", b"%d" % event["seq"]),
-        ("lineage", lineage.encode()),
-        ("recorded_at", instant(event["at"]).encode()),
-        ("program", b"%d" % event["program"]),
-        ("hops", b"%d" % event["hops"]),
-    ]
-    if cause := event.get("cause"):
-        headers.append(("cause", cause.encode()))
-    if reply_to := event.get("reply_to"):
-        headers.append(("reply_to", reply_to.encode()))
-    key = f"{tenant}/{customer}".encode()
-    return Outgoing("events.log", key, event["body"].encode(), headers, event["partition"])
 
 
 def _log(cursor: Cursor) -> Log:

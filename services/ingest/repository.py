@@ -7,7 +7,7 @@ from bson.binary import Binary
 from pymongo import ReturnDocument
 from pymongo.database import Database
 
-from services.ingest.domain.sequence import BATCH_SHIFT, batch_id
+from shared.contracts.batches import batch_id
 from shared.runtime.mongo import store_errors
 from shared.runtime.ports import Document, Transaction
 
@@ -42,7 +42,7 @@ class JournalRepository:
 
     def after(self, partition: int, seq: int) -> Iterator[Document]:
         """Events of a partition behind `seq`, in order: batch by batch, events by key."""
-        wanted = {"$gte": batch_id(partition, seq + 1), "$lt": (partition + 1) << BATCH_SHIFT}
+        wanted = {"$gte": batch_id(partition, seq + 1), "$lt": batch_id(partition + 1, 0)}
         with store_errors():
             for batch in self._batches.find({"_id": wanted}).sort("_id", 1):
                 events = list(self._events.find({"_id": {"$in": batch["keys"]}}))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.runtime.ports import Cursor, Dead, Input, Message, Work
+from shared.runtime.ports import ARCHIVED, Cursor, Dead, Input, Message, Work
 
 
 class ChainBroken(Exception):
@@ -40,8 +40,9 @@ def take(
 ) -> Taken:
     """Drops what is at or before the cursor (offset, then number), checks every chain.
 
-    A message of a partition without cursor is not ours and is dropped. A broken chain stops its
-    partition at that message; the others go on.
+    A message of a partition without cursor is not ours and is dropped; one from the archive has
+    a number alone, and moves no offset. A broken chain stops its partition at that message; the
+    others go on.
     """
     by_topic = {item.topic: item for item in inputs}
     places: dict[int, _Place] = {}
@@ -54,7 +55,7 @@ def take(
         if place is None:
             place = _Place(dict(cursor.next), dict(cursor.seen), cursor.lineage)
             places[message.partition] = place
-        if place.broken or message.offset < place.next.get(message.topic, 0):
+        if place.broken or ARCHIVED < message.offset < place.next.get(message.topic, 0):
             continue
         _place_one(message, by_topic[message.topic], place, taken)
     for partition, place in places.items():
@@ -105,20 +106,26 @@ def _place_one(message: Message, source: Input, place: _Place, taken: Taken) -> 
             place.seen[message.topic] = link.number
             place.lineage = link.lineage
             taken.messages.append(message)
-    place.next[message.topic] = message.offset + 1
+    if message.offset != ARCHIVED:
+        place.next[message.topic] = message.offset + 1
 
 
 def _gap(message: Message, seen: int, previous: int, number: int) -> ChainBroken:
     return ChainBroken(
         message.partition,
-        f"{message.topic} partition {message.partition} offset {message.offset}: number {number} "
-        f"follows {previous}, but {seen} is the last one seen here; messages are missing",
+        f"{_where(message)}: number {number} follows {previous}, but {seen} is the last one seen "
+        "here; messages are missing",
     )
 
 
 def _other_log(message: Message, expected: str, found: str) -> ChainBroken:
     return ChainBroken(
         message.partition,
-        f"{message.topic} partition {message.partition} offset {message.offset} belongs to log "
-        f"{found}, but this service's state was made from log {expected}",
+        f"{_where(message)} belongs to log {found}, but this service's state was made from log "
+        f"{expected}",
     )
+
+
+def _where(message: Message) -> str:
+    place = "in the archive" if message.offset == ARCHIVED else f"offset {message.offset}"
+    return f"{message.topic} partition {message.partition} {place}"

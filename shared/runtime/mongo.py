@@ -182,6 +182,26 @@ class MongoStore:
         except PyMongoError as error:
             raise Unavailable(f"reading cursors: {error}") from error
 
+    def holders(self, partitions: Collection[int]) -> dict[int, str]:
+        try:
+            found = self._database.cursors.find(
+                {"_id": {"$in": list(partitions)}}, {"session": 1, "worker": 1}
+            )
+            return {
+                cursor["_id"]: cursor["worker"] if cursor["session"] else "" for cursor in found
+            }
+        except PyMongoError as error:
+            raise Unavailable(f"reading cursors: {error}") from error
+
+    def give_back(self, partitions: Collection[int]) -> None:
+        """Lets go of partitions taken over here, as far as nobody has taken them since: the workers
+        that lost them take them over again by themselves. Raises `Unavailable`."""
+        ours = {"_id": {"$in": list(partitions)}, "session": self._session_id}
+        try:
+            self._database.cursors.update_many(ours, {"$set": {"session": None, "worker": ""}})
+        except PyMongoError as error:
+            raise Unavailable(f"giving partitions back: {error}") from error
+
     def transact(self, body: Callable[[Transaction], None]) -> None:
         session = self._session
         try:

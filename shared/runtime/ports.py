@@ -12,8 +12,13 @@ Document = dict[str, Any]
 Headers = Mapping[str, str]
 
 
+ARCHIVED = -1
+"""The offset of a message that was read from the archive: it has a number alone."""
+
+
 class Message(Struct, frozen=True, gc=False):
-    """A message of one of the inputs; `topic` is the name without the namespace."""
+    """A message of one of the inputs; `topic` is the name without the namespace, `offset` is
+    `ARCHIVED` where it came from the archive."""
 
     topic: str
     partition: int
@@ -137,9 +142,21 @@ class Store(Protocol):
     def places(self, partitions: Collection[int]) -> dict[int, Place]:
         """Where the cursors stand now. Raises `Unavailable`."""
 
+    def holders(self, partitions: Collection[int]) -> dict[int, str]:
+        """Which worker holds each of these cursors; empty: it was given back. Raises
+        `Unavailable`."""
+
     def transact(self, body: Callable[[Transaction], None]) -> None:
         """Runs `body` in one transaction and commits it with majority. Raises `Conflict`,
         `Unavailable`, `UnknownCommit`, or what `body` raises (then nothing is written)."""
+
+
+class Archive(Protocol):
+    """What numbered topics carried, for ever."""
+
+    def after(self, topic: str, partition: int, number: int, limit: int) -> list[Message]:
+        """At most `limit` messages behind `number`, in order; fewer: there are no more yet.
+        Raises `Unavailable`."""
 
 
 class Work(Protocol):

@@ -20,10 +20,12 @@ from shared.runtime.announcing import Announcer
 from shared.runtime.chains import Taken, moved, take
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.garbage import Garbage
+from shared.runtime.handover import HandOver
 from shared.runtime.lag import Lag
 from shared.runtime.messages import text_headers
 from shared.runtime.ownership import Ownership
 from shared.runtime.ports import (
+    Archive,
     BrokenInvariant,
     Conflict,
     Cursor,
@@ -55,11 +57,13 @@ STOP_SECONDS = 20.0
 @dataclass(frozen=True, slots=True)
 class Projection:
     """Which service it is and what it reads: the first input is subscribed, the others are assigned
-    with it. `topic` adds the namespace to a name."""
+    with it, and the archive has what topics no longer hold. `topic` adds the namespace to a
+    name."""
 
     service: str
     inputs: tuple[Input, ...]
     topic: Callable[[str], str]
+    archive: Archive
 
 
 class Projector:
@@ -89,6 +93,7 @@ class Projector:
         self._stopping = False
         self._lag = Lag(projection.service, projection.inputs, consumer, projection.topic)
         self.turned_at = time.monotonic()
+        self._hand_over = HandOver(projection.archive, log)
         self.owned = Ownership(
             projection.service,
             projection.inputs,
@@ -96,6 +101,7 @@ class Projector:
             projection.topic,
             log,
             handler.forget,
+            self._hand_over,
         )
 
     def stop(self) -> None:
@@ -128,8 +134,10 @@ class Projector:
         )
 
     def turn(self) -> bool:
-        """One turn: poll, resend for what was just taken over, decide, commit, announce; says
-        whether there was anything."""
+        """One turn: poll, resend for what was just taken over, decide, commit, announce; then the
+        same with what the archive has. Says whether there was anything."""
+        back = self.owned.take_back(self._consumer)
+        self._backlog = [item for item in self._backlog if item.partition not in back]
         messages = self._backlog or self._poll()
         self._backlog = []
         self.owned.check()
@@ -140,13 +148,15 @@ class Projector:
             self._process(batch)
         if not messages and self._handler.due(self.owned.cursors):
             self._process([])
+        archived = self._read_archive()
         self.turned_at = time.monotonic()
         self._lag.turned(self.owned.cursors)
-        return bool(messages)
+        return bool(messages) or archived
 
     def _poll(self) -> list[Message]:
         # consume(n, t) waits the whole t unless n messages come: it would set the latency's floor.
-        first = self._consumer.poll(POLL_SECONDS)
+        waits = 0 if self._hand_over.is_under_way() else POLL_SECONDS
+        first = self._consumer.poll(waits)
         if first is None:
             return []
         rest = self._consumer.consume(BATCH_EVENTS_MAX - 1, 0)
@@ -191,6 +201,22 @@ class Projector:
             self.owned.fresh.remove(partition)
             if count:
                 self._log.info("resent", partition=partition, messages=count)
+
+    def _read_archive(self) -> bool:
+        """A chunk of what is past its retention, through the path of every batch."""
+        waiting_since = time.monotonic()
+        while self._hand_over.is_under_way():
+            try:
+                chunk = self._hand_over.next_chunk(self.owned.cursors)
+            except Unavailable as error:
+                self._wait_for_store(error, waiting_since)
+                continue
+            for batch in batches(chunk.messages):
+                self._process(batch)
+            if self._hand_over.end(chunk):
+                self.owned.handed_over(self._consumer, chunk.topic, chunk.partition)
+            return True
+        return False
 
     def _process(self, messages: Sequence[Message]) -> None:
         """Until the batch is committed, or its partitions are no longer ours."""
@@ -302,14 +328,15 @@ class Projector:
         lost = [p for p, cursor in before.items() if now.get(p) != _place(cursor)]
         if not lost:
             raise BrokenInvariant("a cursor did not move, though every epoch and batch is ours")
-        self.owned.fence(lost)
+        self.owned.fence(self._consumer, lost)
 
     def _happened(self, after: Mapping[int, Cursor], before: Mapping[int, Cursor]) -> bool:
         """Whether a commit without an answer took place: then every cursor stands behind it."""
         now = self._places_at_last(list(after))
         if after and all(now.get(p) == _place(cursor) for p, cursor in after.items()):
             return True
-        self.owned.fence([p for p in after if now.get(p) != _place(before[p])])
+        lost = [p for p in after if now.get(p) != _place(before[p])]
+        self.owned.fence(self._consumer, lost)
         return False
 
     def _places_at_last(self, partitions: Sequence[int]) -> dict[int, Place]:
@@ -346,13 +373,7 @@ class Projector:
             self.turned_at = time.monotonic()
             self._lag.waiting(self.owned.cursors)
         self.owned.check()
-        self._consumer.resume(
-            [
-                item
-                for item in self._consumer.assignment()
-                if item.partition not in self.owned.broken
-            ]
-        )
+        self.owned.resume(self._consumer)
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

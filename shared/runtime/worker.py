@@ -12,6 +12,7 @@ from pymongo import MongoClient
 
 from shared.runtime import health, logs
 from shared.runtime.announcing import Announcer
+from shared.runtime.archive import Archive
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.kafka import open_consumer, open_producer
 from shared.runtime.mongo import MongoStore, open_client
@@ -54,7 +55,8 @@ def opened(
         stack.callback(producer.close)
         consumer = open_consumer(settings, worker.service)
         stack.callback(consumer.close)
-        projection = Projection(worker.service, worker.inputs, settings.topic)
+        archive = Archive(client, settings)
+        projection = Projection(worker.service, worker.inputs, settings.topic, archive)
         announcer = Announcer(worker.service, producer, settings.topic)
         yield Projector(projection, handler, store, consumer, announcer, log, reached)
 

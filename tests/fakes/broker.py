@@ -56,6 +56,8 @@ class FakeBroker:
     partitions: int
     logs: dict[tuple[str, int], list[FakeMessage]] = field(default_factory=dict)
     members: dict[str, list["FakeConsumer"]] = field(default_factory=dict)
+    lows: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Where a log begins, once retention has run."""
 
     def log(self, topic: str, partition: int) -> list[FakeMessage]:
         """The messages of one partition."""
@@ -120,6 +122,8 @@ class FakeConsumer:
         for (topic, partition), position in sorted(self._positions.items()):
             if (topic, partition) in self._paused:
                 continue
+            low = self.broker.lows.get((topic, partition), 0)
+            assert position >= low, "the position is no longer in the topic"
             fetched = self.broker.log(topic, partition)[position:][: num_messages - len(found)]
             self._positions[topic, partition] = position + len(fetched)
             found.extend(fetched)
@@ -141,7 +145,8 @@ class FakeConsumer:
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         for item in partitions:
-            self._positions[item.topic, item.partition] = max(0, item.offset)
+            low = self.broker.lows.get((item.topic, item.partition), 0)
+            self._positions[item.topic, item.partition] = item.offset if item.offset >= 0 else low
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for item in partitions:
@@ -163,7 +168,8 @@ class FakeConsumer:
         timeout: float = 0,
         cached: bool = False,  # noqa: FBT002
     ) -> tuple[int, int]:
-        return 0, len(self.broker.log(partition.topic, partition.partition))
+        place = (partition.topic, partition.partition)
+        return self.broker.lows.get(place, 0), len(self.broker.log(*place))
 
     def close(self) -> None:
         if self in self.broker.members.get(self.group, ()):

@@ -13,6 +13,7 @@ class FakeDatabase:
     """What outlives a worker: cursors and collections."""
 
     cursors: dict[int, Cursor] = field(default_factory=dict)
+    holders: dict[int, str] = field(default_factory=dict)
     collections: dict[str, dict[Any, Document]] = field(default_factory=dict)
 
 
@@ -63,18 +64,29 @@ class FakeTransaction:
 class FakeStore:
     """One worker's view."""
 
-    def __init__(self, database: FakeDatabase) -> None:
+    def __init__(self, database: FakeDatabase, worker: str = "0") -> None:
         self._database = database
+        self._worker = worker
 
     def take_over(self, partition: int) -> Cursor:
         former = self._database.cursors.get(partition, Cursor(partition, 0))
         taken = replace(former, epoch=former.epoch + 1)
         self._database.cursors[partition] = taken
+        self._database.holders[partition] = self._worker
         return taken
 
     def places(self, partitions: Collection[int]) -> dict[int, Place]:
         cursors = self._database.cursors
         return {p: Place(cursors[p].epoch, cursors[p].batch) for p in partitions if p in cursors}
+
+    def holders(self, partitions: Collection[int]) -> dict[int, str]:
+        holders = self._database.holders
+        return {p: holders[p] for p in partitions if p in holders}
+
+    def give_back(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            if self._database.holders.get(partition) == self._worker:
+                self._database.holders[partition] = ""
 
     def transact(self, body: Callable[[Transaction], None]) -> None:
         begun = dict(self._database.cursors)

@@ -7,12 +7,12 @@ import pytest
 from services.ingest.domain.sequence import (
     GENESIS,
     Sequence,
-    batch_id,
     chained,
     clamp,
     milliseconds,
     record,
 )
+from shared.contracts.batches import batch_id, first_seq_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -85,6 +85,7 @@ def test_batches_are_in_the_order_of_the_log() -> None:
     ids = [batch_id(0, 1), batch_id(0, 2**39), batch_id(1, 1), batch_id(1022, 5)]
     assert ids == sorted(ids)
     assert ids[-1] < 2**63
+    assert [first_seq_of(each) for each in ids] == [1, 2**39, 1, 5]
 
 
 def test_instants_have_whole_milliseconds_in_utc() -> None:

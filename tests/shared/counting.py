@@ -1,5 +1,6 @@
 """A service small enough to be checked by eye: it counts points per customer, one decision each."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,10 +50,12 @@ class Counted:
     lasts: dict[int, int] = field(default_factory=dict)
 
     def count(self, message: Message) -> None:
-        if not message.value.isdigit():
+        try:
+            points = points_of(message.value)
+        except ValueError:
             self.dead.append(Dead(message, "no number"))
             return
-        customer, points = message.headers["customer"], int(message.value)
+        customer = message.headers["customer"]
         self.totals[customer] = self.totals.get(customer, 0) + points
         key = number(message.partition, int(message.headers["seq"]))
         previous = self.lasts.get(message.partition, self.cursors[message.partition].last)
@@ -80,6 +83,12 @@ class Counted:
 
     def committed(self) -> None:
         self.handler.totals = self.totals
+
+
+def points_of(value: bytes) -> int:
+    """A number alone, or a member of what a service announces. Raises `ValueError`."""
+    told = json.loads(value)
+    return int(told["points"] if isinstance(told, dict) else told)
 
 
 class Stored:

@@ -2,23 +2,29 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
 import structlog
+from bson.binary import Binary
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from pymongo import MongoClient
 
+from shared.contracts.batches import batch_id
 from shared.contracts.decisions import number
+from shared.contracts.identity import dedupe_key
 from shared.runtime.announcing import Announcer
+from shared.runtime.archive import Archive
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.kafka import consumer_settings, producer_settings
 from shared.runtime.messages import LOG_INPUT, bytes_headers, text_headers
 from shared.runtime.mongo import MongoStore, open_client, store_errors
-from shared.runtime.ports import Cursor, Document, Input, Store
+from shared.runtime.ports import ARCHIVED, Cursor, Document, Input, Message, Store
 from shared.runtime.projector import Projection, Projector
 from shared.runtime.settings import Settings
 from tests.fakes.broker import FakeBroker, FakeConsumer, FakeProducer
@@ -27,6 +33,7 @@ from tests.shared.counting import FACTS, LINEAGE, Counting, Stored
 
 LOG = "events.log"
 WAIT_SECONDS = 30.0
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class World(Protocol):
@@ -54,6 +61,14 @@ class World(Protocol):
 
     def lose(self, worker: Projector) -> None: ...
 
+    def delete_before(self, topic: str, partition: int, offset: int) -> None: ...
+
+    def keep_log(self, partition: int, seqs: Sequence[int]) -> None: ...
+
+    def keep_facts(self, service: str, partition: int, numbers: Sequence[int]) -> None: ...
+
+    def another(self, name: str) -> Any: ...
+
 
 def log_headers(seq: int, customer: str, lineage: str = LINEAGE) -> dict[str, str]:
     return {"seq": str(seq), "lineage": lineage, "customer": customer}
@@ -62,7 +77,18 @@ def log_headers(seq: int, customer: str, lineage: str = LINEAGE) -> dict[str, st
 def feed(world: World, count: int, start: int = 1, partitions: Iterable[int] = (0, 1)) -> None:
     """`count` messages of one point in each partition, from number `start`, to 3 customers."""
     for partition, seq in itertools.product(partitions, range(start, start + count)):
-        world.send(LOG, partition, log_headers(seq, f"c{partition}-{seq % 3}"), b"1")
+        world.send(LOG, partition, log_headers(seq, customer_of(partition, seq)), b"1")
+
+
+def customer_of(partition: int, seq: int) -> str:
+    """Three customers in each partition."""
+    return f"c{partition}-{seq % 3}"
+
+
+def keep(world: World, count: int, start: int = 1, partitions: Iterable[int] = (0, 1)) -> None:
+    """What `feed` sends, as the archive has it."""
+    for partition in partitions:
+        world.keep_log(partition, range(start, start + count))
 
 
 def turn_until(worker: Projector, reached: Callable[[], bool]) -> None:
@@ -78,6 +104,23 @@ def caught_up(world: World, count: int, partitions: Iterable[int] = (0, 1)) -> C
 
 
 @dataclass
+class FakeArchive:
+    """Messages by topic, partition and number."""
+
+    kept: dict[tuple[str, int], dict[int, Message]] = field(default_factory=dict)
+
+    def keep(
+        self, topic: str, partition: int, place: int, headers: dict[str, str], value: bytes
+    ) -> None:
+        message = Message(topic, partition, ARCHIVED, b"", value, headers)
+        self.kept.setdefault((topic, partition), {})[place] = message
+
+    def after(self, topic: str, partition: int, number: int, limit: int) -> list[Message]:
+        kept = self.kept.get((topic, partition), {})
+        return [kept[each] for each in sorted(kept) if each > number][:limit]
+
+
+@dataclass
 class MemoryWorld:
     """Everything in lists and dicts."""
 
@@ -85,6 +128,7 @@ class MemoryWorld:
     broker: FakeBroker = field(default_factory=lambda: FakeBroker(2))
     database: FakeDatabase = field(default_factory=FakeDatabase)
     consumers: dict[int, FakeConsumer] = field(default_factory=dict)
+    archive: FakeArchive = field(default_factory=FakeArchive)
 
     def send(
         self, topic: str, partition: int, headers: dict[str, str] | None, value: bytes
@@ -100,9 +144,11 @@ class MemoryWorld:
         wrap: Callable[[Store], Store] = lambda store: store,
     ) -> Iterator[Projector]:
         consumer = FakeConsumer(self.broker, "counting")
-        store = wrap(FakeStore(self.database))
+        store = wrap(FakeStore(self.database, name))
+        announcer = Announcer("counting", FakeProducer(self.broker), str)  # type: ignore[arg-type]
+        projection = Projection("counting", inputs, str, self.archive)
         projector = _projector(
-            inputs, store, consumer, FakeProducer(self.broker), reached, _InMemory(self.database)
+            projection, store, consumer, announcer, reached, _InMemory(self.database)
         )
         self.consumers[id(projector)] = consumer
         projector.join()
@@ -121,6 +167,33 @@ class MemoryWorld:
 
     def lose(self, worker: Projector) -> None:
         self.broker.lose(self.consumers[id(worker)])
+
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        self.broker.lows[topic, partition] = offset
+
+    def keep_log(self, partition: int, seqs: Sequence[int]) -> None:
+        for seq in seqs:
+            headers = log_headers(seq, customer_of(partition, seq))
+            self.archive.keep(LOG, partition, seq, headers, b"1")
+
+    def keep_facts(self, service: str, partition: int, numbers: Sequence[int]) -> None:
+        for previous, decision in itertools.pairwise([0, *numbers]):
+            headers = facts_headers(partition, decision, previous)
+            self.archive.keep(f"{service}.facts", partition, decision, headers, FIVE_POINTS)
+
+    @contextmanager
+    def another(self, name: str) -> Iterator[FakeStore]:
+        yield FakeStore(self.database, name)
+
+
+FIVE_POINTS = b'{"facts":[],"points":5}'
+
+
+def facts_headers(partition: int, decision: int, previous: int) -> dict[str, str]:
+    """Of facts whose value is `FIVE_POINTS`."""
+    seq = decision >> 16 & (1 << 37) - 1
+    numbers = {"decision": str(decision), "previous": str(previous)}
+    return log_headers(seq, customer_of(partition, seq)) | numbers
 
 
 class _InMemory(Stored):
@@ -202,15 +275,11 @@ class ServerWorld:
             stack.callback(consumer.close)
             producer = Producer(producer_settings(settings, f"counting-{name}"))
             stack.callback(producer.close)
-            projector = _projector(
-                inputs,
-                wrap(store),
-                consumer,
-                producer,
-                reached,
-                _InMongo(client[settings.database("counting")]),
-                settings.topic,
-            )
+            archive = Archive(client, settings)
+            projection = Projection("counting", inputs, settings.topic, archive)
+            announcer = Announcer("counting", producer, settings.topic)
+            stored = _InMongo(client[settings.database("counting")])
+            projector = _projector(projection, wrap(store), consumer, announcer, reached, stored)
             projector.join()
             yield projector
 
@@ -220,10 +289,9 @@ class ServerWorld:
         )
         name, found = self.settings.topic(topic), []
         for partition in range(self.settings.partitions):
-            place = TopicPartition(name, partition, 0)
-            _, high = consumer.get_watermark_offsets(place, timeout=10)
-            consumer.assign([place])
-            while high and (message := consumer.poll(10)) is not None:
+            low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+            consumer.assign([TopicPartition(name, partition, low)])
+            while high > low and (message := consumer.poll(10)) is not None:
                 found.append((text_headers(message.headers()), message.value() or b""))
                 if (message.offset() or 0) + 1 >= high:
                     break
@@ -244,23 +312,96 @@ class ServerWorld:
     def lose(self, worker: Projector) -> None:
         """Static members keep their partitions for the session: others wait for its end."""
 
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        self._producer.flush(WAIT_SECONDS)
+        admin = AdminClient({"bootstrap.servers": self.settings.kafka_servers})
+        place = TopicPartition(self.settings.topic(topic), partition, offset)
+        admin.delete_records([place])[place].result(WAIT_SECONDS)
+
+    def keep_log(self, partition: int, seqs: Sequence[int]) -> None:
+        """In batches of three, so that what is read at once ends in the middle of one."""
+        journal = self._client[self.settings.database("journal")]
+        journal.log.update_one({"_id": "log"}, {"$set": {"lineage": LINEAGE}}, upsert=True)
+        events = [_event(partition, seq) for seq in seqs]
+        journal.events.insert_many(events)
+        for first in range(0, len(events), 3):
+            batch = events[first : first + 3]
+            keys = [event["_id"] for event in batch]
+            journal.batches.insert_one(
+                {"_id": batch_id(partition, batch[0]["seq"]), "count": len(batch), "keys": keys}
+            )
+
+    def keep_facts(self, service: str, partition: int, numbers: Sequence[int]) -> None:
+        journal = self._client[self.settings.database("journal")]
+        journal.log.update_one({"_id": "log"}, {"$set": {"lineage": LINEAGE}}, upsert=True)
+        decisions = [
+            _decision(partition, decision, previous)
+            for previous, decision in itertools.pairwise([0, *numbers])
+        ]
+        self._client[self.settings.database(service)].decisions.insert_many(decisions)
+
+    @contextmanager
+    def another(self, name: str) -> Iterator[MongoStore]:
+        settings = self.settings.model_copy(update={"worker": name})
+        with open_client(settings) as client:
+            store = MongoStore(client, settings, "counting", [LOG])
+            yield store
+            store.close()
+
+
+def _event(partition: int, seq: int) -> Document:
+    """What the journal stores of what `feed` sends."""
+    name = f"e-{partition}-{seq}"
+    return {
+        "_id": Binary(dedupe_key("t", name)),
+        "id": name,
+        "tenant": "t",
+        "customer": customer_of(partition, seq),
+        "action": "point_add",
+        "partition": partition,
+        "seq": seq,
+        "at": NOON,
+        "time": NOON,
+        "program": 1,
+        "content": "",
+        "source": "gateway",
+        "hops": 0,
+        "body": "1",
+    }
+
+
+def _decision(partition: int, decision: int, previous: int) -> Document:
+    """What an owner stores of facts whose value is `FIVE_POINTS`."""
+    headers = facts_headers(partition, decision, previous)
+    return {
+        "_id": decision,
+        "previous": previous,
+        "event": f"e-{decision}",
+        "tenant": "t",
+        "customer": headers["customer"],
+        "action": "point_add",
+        "at": NOON,
+        "time": NOON,
+        "program": 1,
+        "outcome": "accepted",
+        "facts": [],
+        "result": {"points": 5},
+    }
+
 
 def _projector(
-    inputs: tuple[Input, ...],
+    projection: Projection,
     store: Store,
     consumer: Any,
-    producer: Any,
+    announcer: Announcer,
     reached: Reached,
     stored: Stored,
-    topic: Callable[[str], str] = lambda name: name,
 ) -> Projector:
-    announcer = Announcer("counting", producer, topic)
-    projection = Projection("counting", inputs, topic)
     log = structlog.get_logger()
     return Projector(projection, Counting(stored), store, consumer, announcer, log, reached)
 
 
 __all__ = [
-    "FACTS", "LOG", "MemoryWorld", "ServerWorld", "World", "caught_up", "feed", "log_headers",
-    "turn_until",
+    "FACTS", "LOG", "MemoryWorld", "ServerWorld", "World", "caught_up", "feed", "keep",
+    "log_headers", "turn_until",
 ]  # fmt: skip

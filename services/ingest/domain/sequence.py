@@ -14,7 +14,6 @@ TIME_AHEAD_MAX = timedelta(minutes=5)
 TICK = timedelta(minutes=1)
 GENESIS = bytes(32)
 """The hash before a partition's first batch."""
-BATCH_SHIFT = 40
 
 
 @dataclass(slots=True)
@@ -45,11 +44,6 @@ class Sequence:
         """The tick that is due: the present minute, unless it has ticked; one, after any pause."""
         minute = now.replace(second=0, microsecond=0)
         return minute if self.ticked is None or minute > self.ticked else None
-
-
-def batch_id(partition: int, first_seq: int) -> int:
-    """The `_id` in `journal.batches`: int64, ordered as the partition's log."""
-    return partition << BATCH_SHIFT | first_seq
 
 
 def milliseconds(moment: datetime) -> datetime:

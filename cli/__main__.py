@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import customer, dead, demo, load, stack, topics
+from cli import customer, dead, demo, lag, load, parked, stack, topics
 from cli.problems import CommandError
 from deploy.local.problems import StackError
 from shared.runtime.settings import SettingsError
@@ -18,9 +18,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)
-for command in (demo.demo, load.load, customer.customer, topics.topics, topics.lag):
+for command in (demo.demo, load.load, customer.customer, topics.topics, lag.lag):
     app.command()(command)
 app.add_typer(dead.app, name="dead")
+app.add_typer(parked.app)
 
 
 def main() -> None:

@@ -119,7 +119,7 @@ class ParkingOfBatch:
         self.parked[event.number] = document
         customer = self.waiting.get(event.key) or _customer(event)
         if error is not None:
-            customer = {**customer, **_raised(event, error)}
+            customer = _raised(customer, event, error)
         self._set(event.key, {**customer, "waiting": customer["waiting"] + 1})
         return document
 
@@ -146,7 +146,7 @@ class ParkingOfBatch:
 
     def raised_again(self, event: Event, error: Exception) -> None:
         """The rule still raises on the first of the waiting events: it stays the first."""
-        customer = {**self.waiting[event.key], **_raised(event, error)}
+        customer = _raised(self.waiting[event.key], event, error)
         customer.pop("unparking")
         self._set(event.key, customer)
 
@@ -217,11 +217,14 @@ def _customer(event: Event) -> Document:
         "since": event.recorded_at,
         "first": event.number,
         "waiting": 0,
+        "raised": 0,
     }
 
 
-def _raised(event: Event, error: Exception) -> Document:
-    return {"event": event.id, "action": event.action, "reason": reason(error)}
+def _raised(customer: Document, event: Event, error: Exception) -> Document:
+    """`raised` counts: an unpark that raises at once is told from one that has not begun."""
+    told = {"event": event.id, "action": event.action, "reason": reason(error)}
+    return {**customer, **told, "raised": customer["raised"] + 1}
 
 
 def reason(error: Exception) -> str:

@@ -129,20 +129,31 @@ def _schemas() -> dict[str, Any]:
     kinds = [readable(Envelope), *sorted(data, key=lambda kind: kind.__name__), _Fact]
     made, known = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas: dict[str, Any] = with_numbers(known)
-    event = schemas.pop("Envelope")
-    event["properties"]["action"] = {"type": "string", "enum": sorted(BUILT)}
-    event["properties"]["data"] = {
-        "description": "By action: "
-        + ", ".join(f"{action} {owned.data.__name__}" for action, owned in sorted(BUILT.items())),
-        "anyOf": [_ref(name) for name in sorted({owned.data.__name__ for owned in BUILT.values()})],
-    }
     return {
         **schemas,
-        "Event": {**event, "title": "Event"},
+        "Event": _one_for_each_action(schemas.pop("Envelope")),
         "Outcome": answers.outcome_schema({"anyOf": made[-1]["anyOf"]}),
         **_ANSWERS,
         "CloudEvent": _CLOUDEVENT,
     }
+
+
+def _one_for_each_action(envelope: dict[str, Any]) -> dict[str, Any]:
+    """The envelope, and what `data` is for each action."""
+    kinds = [
+        {
+            "title": action,
+            "properties": {"action": {"const": action}, "data": _ref(owned.data.__name__)},
+            **({"required": ["data"]} if _requires_something(owned.data) else {}),
+        }
+        for action, owned in sorted(BUILT.items())
+    ]
+    members = {**envelope["properties"], "action": {"enum": sorted(BUILT)}}
+    return {**envelope, "title": "Event", "properties": members, "anyOf": kinds}
+
+
+def _requires_something(data: type[msgspec.Struct]) -> bool:
+    return any(field.required for field in msgspec.structs.fields(data))
 
 
 _CLOUDEVENT = {

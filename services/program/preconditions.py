@@ -47,9 +47,14 @@ class Expected:
         return None
 
 
+_SHAPE = {"pattern": rf"^(\*|{_TAGS.pattern})$"}
+_MATCH = Header(description='`"<version>"`: only this one', json_schema_extra=_SHAPE)
+_NONE_MATCH = Header(description="`*`: only if it is new", json_schema_extra=_SHAPE)
+
+
 def expected(
-    if_match: Annotated[str | None, Header(description='`"<version>"`: only this one')] = None,
-    if_none_match: Annotated[str | None, Header(description="`*`: only if it is new")] = None,
+    if_match: Annotated[str | None, _MATCH] = None,
+    if_none_match: Annotated[str | None, _NONE_MATCH] = None,
 ) -> Expected:
     """The request's conditions; 400 `parameter_invalid` for what is none."""
     for name, value in (("If-Match", if_match), ("If-None-Match", if_none_match)):

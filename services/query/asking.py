@@ -11,7 +11,14 @@ from shared.runtime.http import Page, Parameters
 CURSOR_CHARACTERS_MAX = 16_384
 """A place in the tenant's transactions is one number a partition, of which there may be 1,023."""
 
-After = Annotated[str, Field(description="a position of an outcome: wait until it is shown")]
+POSITION = {"pattern": "^[0-9]{1,4}-[0-9]{1,12}$"}
+"""Only described: the reader itself says in words what is wrong."""
+After = Annotated[
+    str,
+    Field(
+        description="a position of an outcome: wait until it is shown", json_schema_extra=POSITION
+    ),
+]
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

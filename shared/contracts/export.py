@@ -12,6 +12,8 @@ from shared.contracts import actions, events, facts
 FOLDER = Path(__file__).with_name("schemas")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_AMOUNT = "^[0-9]{1,16}(\\.[0-9]{1,4})?$"
+
 _LISTS: dict[str, tuple[Any, str]] = {
     "points_facts": (facts.PointsFact, "What `points` announces under `facts`, one by one."),
     "customers_facts": (facts.CustomersFact, "What `customers` announces under `facts`."),
@@ -47,14 +49,18 @@ def _schema(kind: Any, description: str) -> dict[str, Any]:
 
 
 def with_numbers(schema: Any) -> Any:
-    """Money may be sent as a number too; msgspec only knows decimals as texts."""
+    """Money may be sent as a number too; msgspec only knows decimals as texts.
+
+    The pattern counts for texts, the minimum for numbers; how many digits the currency has is not
+    said here.
+    """
     if isinstance(schema, list):
         return [with_numbers(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     changed = {name: with_numbers(member) for name, member in schema.items()}
     if schema.get("format") == "decimal":
-        changed["type"] = ["number", "string"]
+        changed |= {"type": ["number", "string"], "pattern": _AMOUNT, "minimum": 0}
     return changed
 
 

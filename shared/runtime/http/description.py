@@ -10,6 +10,8 @@ READ = (400, 401, 404, 500, 503)
 """The statuses of a refused read; a list has no 404."""
 WRITE = (400, 401, 403, 404, 409, 412, 413, 422, 500, 503)
 
+EXAMPLES = {"account": "main", "customer": "c-1001", "event": "till-7-000123"}
+"""What paths are shown with: the ids of the first event in the README."""
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 _OURS = {"HTTPValidationError", "ValidationError"}
 """FastAPI's own errors, which no client ever gets."""
@@ -88,9 +90,11 @@ def _parameter(parameter: Document) -> dict[str, Any]:
         kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "null"}]
         schema = {**schema, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})}
     schema.pop("title", None)
-    if parameter["in"] == "path":
-        schema = {**schema, "minLength": 1}
-    return {**parameter, "schema": schema}
+    if parameter["in"] != "path":
+        return {**parameter, "schema": schema}
+    example = EXAMPLES.get(parameter["name"])
+    shown = {"example": example} if example else {}
+    return {**parameter, **shown, "schema": {**schema, "minLength": 1}}
 
 
 def _answer(status: int) -> dict[str, Any]:

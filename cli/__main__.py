@@ -6,6 +6,7 @@ import typer
 
 from cli import customer, dead, demo, lag, load, parked, stack, topics
 from cli.problems import CommandError
+from cli.verify.command import verify
 from deploy.local.problems import StackError
 from shared.runtime.settings import SettingsError
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)
-for command in (demo.demo, load.load, customer.customer, topics.topics, lag.lag):
+for command in (demo.demo, load.load, customer.customer, topics.topics, lag.lag, verify):
     app.command()(command)
 app.add_typer(dead.app, name="dead")
 app.add_typer(parked.app)

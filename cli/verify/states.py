@@ -1,0 +1,208 @@
+"""The stored state of points beside the ledger: balances, pages of open lots, closed lots."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli.verify.documents import UNREADABLE, unlike
+from cli.verify.findings import Findings
+from cli.verify.ledger import PAGE_LOTS, Account, Customer, Ledger, Lot
+from cli.verify.snapshot import Part
+from shared.contracts.decisions import number, place
+from shared.runtime.ports import Document
+
+STATES = "points.states"
+LOTS = "points.lots"
+CLOSED = "points.closed"
+CLOSED_SEPARATOR = "\x1f"
+KEPT = ("score", "spent", "pending", "reserved", "expired", "made")
+
+
+@dataclass(slots=True)
+class Pages:
+    """What the stored pages of one account say by themselves."""
+
+    open: int = 0
+    due: datetime | None = None
+    lowest: int | None = None
+
+    def add(self, page: Document) -> None:
+        """One more page."""
+        self.open += sum(lot["points"] - lot["used"] for lot in page["lots"])
+        dates = [lot["expires_at"] for lot in page["lots"] if lot["expires_at"] is not None]
+        self.due = min([*dates, *([] if self.due is None else [self.due])], default=None)
+        self.lowest = page["n"] if self.lowest is None else min(self.lowest, page["n"])
+
+
+def check_states(ledger: Ledger, part: Part, found: Findings) -> None:
+    """Everything that points keeps beside its decisions."""
+    stored = {state["_id"]: state for state in part.of(STATES)}
+    pages = _check_pages(ledger, part, found)
+    _check_closed(ledger, part, found)
+    found.checked[STATES] += len(stored)
+    for key, customer in ledger.customers.items():
+        state = stored.pop(key, None)
+        if state is None:
+            found.differ(STATES, key, key, "is not stored, though decisions changed it")
+            continue
+        try:
+            for sentence in _wrong(key, state, customer, part.partition, pages):
+                found.differ(STATES, key, key, sentence)
+        except UNREADABLE as error:
+            found.differ(STATES, key, key, f"is not of a state's shape ({error!r})")
+    for key in stored:
+        found.differ(STATES, key, key, "is stored, though no decision made it")
+
+
+AccountOf = tuple[str, int, str]
+"""Customer's key, generation, account: what pages belong to."""
+
+
+def _wrong(
+    key: str, state: Document, customer: Customer, partition: int, pages: dict[AccountOf, Pages]
+) -> Iterator[str]:
+    expected = {
+        "tenant": customer.tenant,
+        "customer": customer.id,
+        "partition": partition,
+        "standing": customer.standing,
+        "generation": customer.generation,
+    }
+    if wrong := unlike(state, expected):
+        yield wrong
+    if state["since"] not in began(customer.forgotten):
+        yield f"since is {state['since']}, but the former one ended with {customer.forgotten}"
+    accounts: dict[str, Document] = state["accounts"]
+    if accounts.keys() != customer.accounts.keys():
+        yield f"has accounts {sorted(accounts)}, not {sorted(customer.accounts)}"
+    for id_, account in customer.accounts.items():
+        if id_ in accounts:
+            of = pages.get((key, customer.generation, id_), Pages())
+            for sentence in _wrong_account(accounts[id_], account, of):
+                yield f"account {id_}: {sentence}"
+
+
+def began(forgotten: int) -> set[int]:
+    """Where the history of a generation may begin, when the one before it ended with this decision:
+    behind it, or (as version 0.1 wrote it) at the next place of the log."""
+    if not forgotten:
+        return {0}
+    partition, seq = place(forgotten)
+    return {forgotten + 1, number(partition, seq + 1)}
+
+
+def _wrong_account(stored: Document, account: Account, pages: Pages) -> Iterator[str]:
+    expected = {name: getattr(account, name) for name in KEPT}
+    if wrong := unlike(stored, expected | {"due": account.due}):
+        yield wrong
+    spendable = stored["score"] - stored["spent"] - stored["expired"] - stored["reserved"]
+    if pages.open != max(0, spendable) + stored["reserved"]:
+        yield (
+            f"spendable is {spendable} and reserved {stored['reserved']}, but its open lots hold "
+            f"{pages.open}"
+        )
+    if stored["due"] != pages.due:
+        yield f"due is {stored['due']}, but of its open lots {pages.due}"
+    if pages.lowest is not None and stored["first"] > pages.lowest:
+        yield f"first is {stored['first']}, but page {pages.lowest} holds open lots"
+
+
+def _check_pages(ledger: Ledger, part: Part, found: Findings) -> dict[AccountOf, Pages]:
+    expected = dict(_pages(ledger))
+    seen: dict[AccountOf, Pages] = defaultdict(Pages)
+    for page in part.of(LOTS):
+        found.checked[LOTS] += 1
+        id_, key = page["_id"], page.get("customer", "")
+        lots = expected.pop(id_, None)
+        try:
+            if lots is None:
+                found.differ(LOTS, key, id_, _orphan(ledger, page))
+                continue
+            key, generation, account, n = id_.rsplit("/", 3)
+            of = {"customer": key, "account": account, "n": int(n)}
+            for sentence in _wrong_page(page, lots, of):
+                found.differ(LOTS, key, id_, sentence)
+            seen[key, int(generation), account].add(page)
+        except UNREADABLE as error:
+            found.differ(LOTS, key, id_, f"is not of a page's shape ({error!r})")
+    for id_, lots in expected.items():
+        sentence = f"is not stored, though {len(lots)} lots in it are open"
+        found.differ(LOTS, id_.rsplit("/", 3)[0], id_, sentence)
+    return seen
+
+
+def _pages(ledger: Ledger) -> Iterator[tuple[str, list[Lot]]]:
+    for key, customer in ledger.customers.items():
+        for id_, account in customer.accounts.items():
+            pages: dict[int, list[Lot]] = {}
+            for lot in account.lots.values():
+                pages.setdefault(lot.made // PAGE_LOTS, []).append(lot)
+            for n, lots in pages.items():
+                yield f"{key}/{customer.generation}/{id_}/{n}", lots
+
+
+def _orphan(ledger: Ledger, page: Document) -> str:
+    """Why no page of this name should be."""
+    key, generation, account, n = page["_id"].rsplit("/", 3)
+    customer = ledger.customers.get(key)
+    if customer is None:
+        return "belongs to a customer of whom no decision is known"
+    if int(generation) != customer.generation:
+        return f"is of generation {generation}, but the customer is in {customer.generation}"
+    if account not in customer.accounts:
+        return "belongs to an account that the customer does not have"
+    made = customer.accounts[account].made
+    if int(n) * PAGE_LOTS >= made:
+        return f"is beyond the {made} lots that were ever made"
+    return "is stored, though no lot in it is open"
+
+
+def _wrong_page(page: Document, lots: list[Lot], of: Document) -> Iterator[str]:
+    if wrong := unlike(page, of):
+        yield wrong
+    stored, expected = page["lots"], [_document(lot) for lot in lots]
+    names = [(lot["event"], lot["n"]) for lot in stored]
+    if names != [(lot.event, lot.n) for lot in lots]:
+        yield f"holds the lots {_named(names)}, not {_named((lot.event, lot.n) for lot in lots)}"
+        return
+    for found, lot in zip(stored, expected, strict=True):
+        if wrong := unlike(found, lot):
+            yield f"lot {lot['event']}/{lot['n']}: {wrong}"
+
+
+def _named(lots: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{event}/{n}" for event, n in lots) or "none"
+
+
+def _document(lot: Lot) -> Document:
+    return {
+        "event": lot.event,
+        "n": lot.n,
+        "points": lot.points,
+        "used": lot.used,
+        "held": 0,
+        "earned_at": lot.earned_at,
+        "expires_at": lot.expires_at,
+    }
+
+
+def _check_closed(ledger: Ledger, part: Part, found: Findings) -> None:
+    expected = dict(ledger.closed)
+    for lot in part.of(CLOSED):
+        found.checked[CLOSED] += 1
+        id_ = lot["_id"]
+        should = expected.pop(id_, None)
+        wrong = "is stored, though no decision closed it" if should is None else unlike(lot, should)
+        if wrong:
+            found.differ(CLOSED, _customer(id_), _readable(id_), wrong)
+    for id_ in expected:
+        found.differ(CLOSED, _customer(id_), _readable(id_), "is not stored, though it is closed")
+
+
+def _customer(closed: str) -> str:
+    return closed.partition(CLOSED_SEPARATOR)[0]
+
+
+def _readable(closed: str) -> str:
+    return closed.replace(CLOSED_SEPARATOR, "\\x1f")

@@ -32,6 +32,7 @@ class HandOver:
 
     archive: Archive
     log: structlog.stdlib.BoundLogger
+    chunk_messages: int = CHUNK_MESSAGES
     _asked: dict[tuple[str, int], int | None] = field(default_factory=dict)
     """Inputs in turn, each with the number behind which was read last."""
 
@@ -63,11 +64,11 @@ class HandOver:
                 f"{topic} partition {partition}: what the archive has behind {number} was read, "
                 "but the cursor did not move"
             )
-        messages = self.archive.after(topic, partition, number, CHUNK_MESSAGES)
+        messages = self.archive.after(topic, partition, number, self.chunk_messages)
         if asked is None:
             self.log.info("archive_begun", topic=topic, partition=partition, behind=number)
         self._asked[place] = number
-        return Chunk(topic, partition, messages, len(messages) < CHUNK_MESSAGES)
+        return Chunk(topic, partition, messages, len(messages) < self.chunk_messages)
 
     def end(self, chunk: Chunk) -> bool:
         """After a chunk is committed: whether Kafka goes on from here."""

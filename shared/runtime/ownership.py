@@ -159,21 +159,26 @@ class Ownership:
         place = TopicPartition(self._topic(topic), partition)
         low, _ = _ends(consumer, place)
         consumer.incremental_unassign([place])
-        consumer.incremental_assign([TopicPartition(place.topic, partition, low)])
+        self._assign(consumer, [TopicPartition(place.topic, partition, low)])
         cursor = self.cursors[partition]
         self.cursors[partition] = replace(cursor, next={**cursor.next, topic: low})
 
     def _take(self, consumer: Consumer, partition: int) -> None:
         cursor = self._taken_over(partition)
-        positions = [self._position(consumer, cursor, item) for item in self._inputs]
-        consumer.incremental_assign(positions)
-        consumer.pause([place for place in positions if not self._may_read(place)])
         self._fenced.pop(partition, None)
+        positions = [self._position(consumer, cursor, item) for item in self._inputs]
+        self._assign(consumer, positions)
         self.cursors[partition] = cursor
         self.fresh.append(partition)
         self._log.info(
             "partition_taken", partition=partition, epoch=cursor.epoch, batch=cursor.batch
         )
+
+    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        consumer.incremental_assign(places)
+        # A pause outlives the assignment that it was made in.
+        consumer.resume([place for place in places if self._may_read(place)])
+        consumer.pause([place for place in places if not self._may_read(place)])
 
     def _taken_over(self, partition: int) -> Cursor:
         deadline = time.monotonic() + TAKE_OVER_SECONDS

@@ -150,8 +150,7 @@ class FakeConsumer:
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for item in partitions:
-            del self._positions[item.topic, item.partition]
-            self._paused.discard((item.topic, item.partition))
+            del self._positions[item.topic, item.partition]  # a pause stays, as in the real client
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition(topic, partition) for topic, partition in self._positions]

@@ -73,6 +73,21 @@ class AccountBalance(Answer):
     spendable: int
 
 
+class AccountTotals(Answer):
+    """An account over all customers. `customers`: those who have something spendable, pending or
+    reserved (a debt too); `parked`: the tenant's customers with events that are not decided."""
+
+    account: str
+    customers: int
+    parked: int
+    score: int
+    spent: int
+    pending: int
+    reserved: int
+    expired: int
+    spendable: int
+
+
 class CouponCounts(Answer):
     """Coupons now in that status."""
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.query import waiting
 from services.query.answers import (
+    AccountTotals,
     Customer,
     CustomerRow,
     EventAnswer,
@@ -28,9 +29,10 @@ from services.query.asking import (
     TransactionsAsked,
 )
 from services.query.reading import Reading
+from services.query.totals import Totals
 from services.query.transactions import Transactions
 from shared.runtime.deciding import encode
-from shared.runtime.http import Credentials, Problem, documented, parameters
+from shared.runtime.http import Credentials, Parameters, Problem, documented, parameters
 
 NOT_BUILT = ("tiers", "coupons", "passes", "workflow-runs", "sync-requests")
 """Lists of API.md that nobody keeps yet: an empty one would say that there is nothing."""
@@ -45,6 +47,7 @@ class Service:
     credentials: Credentials
     reading: Reading
     transactions: Transactions
+    totals: Totals
     partitions: int
     databases: waiting.Databases
 
@@ -68,6 +71,7 @@ def query_routes(service: Service) -> APIRouter:
     _customer_routes(router, service)
     _stream_routes(router, service)
     _transaction_routes(router, service)
+    _account_route(router, service)
     _routes_not_built(router, service)
     return router
 
@@ -126,6 +130,15 @@ def _transaction_routes(router: APIRouter, service: Service) -> None:
         return await service.transactions.of_tenant(tenant, asked)
 
 
+def _account_route(router: APIRouter, service: Service) -> None:
+    @router.get("/accounts/{account:segment}/totals", **_of(Parameters, "accounts"))
+    async def get_account_totals(request: Request, account: str) -> AccountTotals:
+        """An account over all customers, with every event that was taken before the question."""
+        tenant = service.credentials.reader(request).tenant
+        parameters(request, Parameters)
+        return await service.totals.of(tenant, account)
+
+
 def _routes_not_built(router: APIRouter, service: Service) -> None:
     def route_for(name: str) -> Callable[[Request], Awaitable[Response]]:
         async def refuse(request: Request) -> Response:
@@ -142,7 +155,7 @@ def _routes_not_built(router: APIRouter, service: Service) -> None:
 _EVENT = {"model": EventAnswer}
 
 
-def _of(model: type[Reads | Listing], tag: str, **more: Any) -> dict[str, Any]:
+def _of(model: type[Parameters], tag: str, **more: Any) -> dict[str, Any]:
     """What every route is described with; members that are not there (`total`) are not sent."""
     about = {"tags": [tag], "openapi_extra": documented(model)}
     return {**about, "response_model_exclude_unset": True, **more}

@@ -12,6 +12,8 @@ from services.query.api import Service, query_routes
 from services.query.handler import Cards
 from services.query.reading import Now, Reading
 from services.query.repository import Repository, create_card_indexes
+from services.query.settled import settled
+from services.query.totals import Totals
 from services.query.transactions import Transactions
 from shared.runtime import logs, worker
 from shared.runtime.faults import Reached, nothing
@@ -46,6 +48,7 @@ def create_app(settings: Settings, now: Now = machine_clock) -> FastAPI:
         credentials=Credentials.parse(settings.keys.get_secret_value()),
         reading=Reading(repository, now),
         transactions=Transactions(repository, settings.partitions),
+        totals=Totals(repository, now, lambda: settled(settings, repository.databases)),
         partitions=settings.partitions,
         databases=repository.databases,
     )

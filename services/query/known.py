@@ -7,6 +7,11 @@ from shared.contracts.identity import closed_lot_key
 from shared.runtime.ports import Document
 
 
+def of_tenant(tenant: str) -> Document:
+    """The filter over `_id`s `tenant/…`; "0" follows "/", which no tenant's name holds."""
+    return {"$gt": f"{tenant}/", "$lt": f"{tenant}0"}
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A customer that customers or points has heard of (one of the two may be behind)."""

@@ -1,12 +1,12 @@
 """Lots as points stores them, in pages and closed ones: what is due, what became of each."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from services.query.known import Known
+from services.query.known import Known, of_tenant
 from services.query.lots import Lot, LotId, lapsing
 from services.query.streams import earned
 from shared.runtime.ports import Document
@@ -14,6 +14,8 @@ from shared.runtime.ports import Document
 SAME_STATE_TRIES = 3
 PAGES_ASKED_MAX = 100
 """Ranges of lot pages in one query."""
+CUSTOMERS_ASKED_MAX = 1_000
+STATE_FIELDS = {"tenant": 1, "customer": 1, "accounts": 1, "generation": 1}
 
 
 class LotPages:
@@ -44,11 +46,29 @@ class LotPages:
     async def due_by_customer(self, cards: Collection[Document], now: datetime) -> dict[str, int]:
         """Points of due lots by the key of a card's customer."""
         keys = [card["_id"] for card in cards]
-        fields = {"tenant": 1, "customer": 1, "accounts": 1, "generation": 1}
-        states = self._states.find({"_id": {"$in": keys}}, fields)
+        states = self._states.find({"_id": {"$in": keys}}, STATE_FIELDS)
         known = [Known(each["tenant"], each["customer"], None, each) async for each in states]
         due = await self._due_points(known, now)
         return {key: sum(accounts.values()) for key, accounts in due.items()}
+
+    async def due_on(
+        self, tenant: str, account: str, now: datetime
+    ) -> AsyncIterator[Mapping[str, int]]:
+        """Points of due lots on one account by the customer's key, some customers at a time."""
+        wanted = {"_id": of_tenant(tenant), f"accounts.{account}.due": {"$lte": now}}
+        known: list[Known] = []
+        async for state in self._states.find(wanted, STATE_FIELDS):
+            known.append(Known(state["tenant"], state["customer"], None, state))
+            if len(known) == CUSTOMERS_ASKED_MAX:
+                yield await self._due_on(account, known, now)
+                known = []
+        yield await self._due_on(account, known, now)
+
+    async def _due_on(
+        self, account: str, customers: Iterable[Known], now: datetime
+    ) -> Mapping[str, int]:
+        due = await self._due_points(customers, now)
+        return {key: accounts[account] for key, accounts in due.items() if account in accounts}
 
     async def _due_points(
         self, customers: Iterable[Known], now: datetime

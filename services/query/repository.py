@@ -1,6 +1,6 @@
 """Documents that reads need: the services' published collections, read-only, and our own cards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bson.binary import Binary
@@ -10,7 +10,8 @@ from pymongo import ASCENDING, AsyncMongoClient, IndexModel, MongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from services.query.known import Known
+from services.query.cards import TOTALS
+from services.query.known import Known, of_tenant
 from services.query.paging import Sort
 from services.query.streams import CHANGES, Stored, stored
 from shared.contracts import program
@@ -112,7 +113,7 @@ class Repository:
         key = {"_id": {sort.behind: f"{tenant}/{place[1]}"}} if place else {}
         if sort.by == "id":  # `_id` orders ids within a tenant
             order = {"_id": direction}
-            within = [{"_id": {"$gt": f"{tenant}/", "$lt": f"{tenant}0"}}, key]
+            within = [{"_id": of_tenant(tenant)}, key]
         else:
             order = {sort.by: direction, "_id": direction}
             within = _behind(sort, place[0], key) if place else []
@@ -122,6 +123,31 @@ class Repository:
     async def count_cards(self, match: Document) -> int:
         """How many cards fit."""
         return await self._cards.count_documents(match)
+
+    async def cards_of(self, keys: Iterable[str]) -> list[Document]:
+        """The cards of these customers."""
+        return await self._cards.find({"_id": {"$in": list(keys)}}).to_list()
+
+    async def totals(self, tenant: str, account: str, opens: Sequence[str]) -> dict[str, int]:
+        """Sums of one account's balances, and of how many `customers` one of `opens` is not 0.
+
+        The id is one of the program's: it holds no dot and begins with no `$`.
+        """
+        balance = f"$accounts.{account}"
+        is_open = {"$or": [{"$ne": [f"{balance}.{name}", 0]} for name in opens]}
+        sums = {name: {"$sum": f"{balance}.{name}"} for name in TOTALS}
+        steps: list[Document] = [
+            {"$match": {"_id": of_tenant(tenant), f"accounts.{account}": {"$exists": True}}},
+            {"$group": {"_id": None, "customers": {"$sum": {"$cond": [is_open, 1, 0]}}, **sums}},
+            {"$project": {"_id": 0}},
+        ]
+        found = await (await self._cards.aggregate(steps)).to_list(1)
+        return found[0] if found else dict.fromkeys(("customers", *TOTALS), 0)
+
+    async def count_parked(self, tenant: str) -> int:
+        """Customers for whom points has events that are not decided."""
+        parked = self.databases["points"]["parked_customers"]
+        return await parked.count_documents({"tenant": tenant})
 
     async def stored(self, tenant: str, decisions: Iterable[Document]) -> dict[str, Stored]:
         """What clients sent, by event id, for those decisions that an event stands behind."""

@@ -60,7 +60,7 @@ async def _decided(position: Position, database: AsyncDatabase[Document]) -> Non
         cursor = await _cursor(database, position.partition)
         return bool(cursor.get("seen", {}).get("events_log", 0) >= position.seq)
 
-    await _until(there)
+    await until(there)
 
 
 async def _shown(partition: int, databases: Databases) -> None:
@@ -73,14 +73,15 @@ async def _shown(partition: int, databases: Databases) -> None:
         seen = (await _cursor(databases["query"], partition)).get("seen", {})
         return all(seen.get(topic, 0) >= number for topic, number in last.items())
 
-    await _until(there)
+    await until(there)
 
 
 async def _cursor(database: AsyncDatabase[Document], partition: int) -> Document:
     return await database["cursors"].find_one({"_id": partition}, {"seen": 1, "last": 1}) or {}
 
 
-async def _until(there: Callable[[], Awaitable[bool]]) -> None:
+async def until(there: Callable[[], Awaitable[bool]]) -> None:
+    """Polls until it is so; whoever calls sets the deadline."""
     pause = POLL_SECONDS_MIN
     while not await there():
         await asyncio.sleep(pause)

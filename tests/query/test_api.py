@@ -262,6 +262,7 @@ def test_it_is_ready_while_mongod_answers_and_describes_itself(api: TestClient) 
     paths = api.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/v1/events/{event}", "/v1/customers", "/v1/customers/{customer}", "/v1/transactions",
+        "/v1/accounts/{account}/totals",
         *(f"/v1/customers/{{customer}}/{name}" for name in CUSTOMER_LISTS),
     }  # fmt: skip
     asked = {one["name"] for one in paths["/v1/customers"]["get"]["parameters"]}

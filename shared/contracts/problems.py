@@ -44,6 +44,7 @@ KINDS: dict[str, Kind] = {
     # The account.
     "account_unknown": Kind(404, "There is no such account", retryable=True),
     "account_inactive": Kind(409, "The account is not active", retryable=True),
+    "account_in_use": Kind(409, "Customers have something on the account", retryable=True),
     "account_mismatch": Kind(409, "The account is not the one this belongs to"),
     "default_account_missing": Kind(409, "No default account is set", retryable=True),
     # Points and transactions.

@@ -81,8 +81,7 @@ class Ownership:
         """Takes each partition over, then reads all its inputs from the cursor's positions."""
         self.joined = True
         try:
-            for partition in sorted({item.partition for item in partitions}):
-                self._take(consumer, partition)
+            self._take(consumer, sorted({item.partition for item in partitions}))
         except Exception as error:  # noqa: BLE001  # raised again by `check`, outside of C code
             self.failure = error
         self._report()
@@ -121,10 +120,10 @@ class Ownership:
         for partition, holder in holders.items():
             self._fenced[partition].holder = holder
         free = sorted(partition for partition, holder in holders.items() if not holder)
-        for partition in free:
-            consumer.incremental_unassign(self._assigned(consumer, [partition]))
-            self._take(consumer, partition)
-        self._report()
+        if free:
+            consumer.incremental_unassign(self._assigned(consumer, free))
+            self._take(consumer, free)
+            self._report()
         return free
 
     def stop_at_gap(self, consumer: Consumer, partition: int, reason: str) -> None:
@@ -163,16 +162,19 @@ class Ownership:
         cursor = self.cursors[partition]
         self.cursors[partition] = replace(cursor, next={**cursor.next, topic: low})
 
-    def _take(self, consumer: Consumer, partition: int) -> None:
-        cursor = self._taken_over(partition)
-        self._fenced.pop(partition, None)
-        positions = [self._position(consumer, cursor, item) for item in self._inputs]
-        self._assign(consumer, positions)
-        self.cursors[partition] = cursor
-        self.fresh.append(partition)
-        self._log.info(
-            "partition_taken", partition=partition, epoch=cursor.epoch, batch=cursor.batch
-        )
+    def _take(self, consumer: Consumer, partitions: Sequence[int]) -> None:
+        places: list[TopicPartition] = []
+        for partition in partitions:
+            cursor = self._taken_over(partition)
+            self._fenced.pop(partition, None)
+            places += [self._position(consumer, cursor, item) for item in self._inputs]
+            self.cursors[partition] = cursor
+            self.fresh.append(partition)
+            self._log.info(
+                "partition_taken", partition=partition, epoch=cursor.epoch, batch=cursor.batch
+            )
+        # All at once: the question where a topic ends would wait for a fetch under way (50 ms).
+        self._assign(consumer, places)
 
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         consumer.incremental_assign(places)

@@ -17,14 +17,13 @@ def of_event(message: Carried, event: Document, lineage: str) -> Iterator[str]:
     over."""
     expected = {
         **_common(event, lineage),
-        "ce_id": event["id"],
-        "ce_source": event["source"],
-        "seq": str(event["seq"]),
+        "ce_id": event["id"].encode(),
+        "ce_source": event["source"].encode(),
+        "seq": b"%d" % event["seq"],
     }
     yield from _wrong(message, event, expected)
-    content = message.headers.get("content")
-    if content is not None and content.decode() != event["content"]:
-        yield "its message's header content is another"
+    if message.headers.get("content", event["content"].encode()) != event["content"].encode():
+        yield "its message has the content hash of another"
     if message.value != event["body"].encode():
         yield "its message has another body"
 
@@ -33,11 +32,11 @@ def of_decision(message: Carried, decision: Document, service: str, lineage: str
     """A message of facts beside the stored decision."""
     expected = {
         **_common(decision, lineage),
-        "ce_id": decision["event"],
-        "ce_source": service,
-        "seq": str(place(decision["_id"])[1]),
-        "previous": str(decision["previous"]),
-        "outcome": decision["outcome"],
+        "ce_id": decision["event"].encode(),
+        "ce_source": service.encode(),
+        "seq": b"%d" % place(decision["_id"])[1],
+        "previous": b"%d" % decision["previous"],
+        "outcome": decision["outcome"].encode(),
     }
     yield from _wrong(message, decision, expected)
     stored = {"facts": decision["facts"], **decision["result"]}
@@ -49,24 +48,33 @@ def of_decision(message: Carried, decision: Document, service: str, lineage: str
         yield "its message says other facts or balances"
 
 
-def _common(document: Document, lineage: str) -> dict[str, str]:
+def _common(document: Document, lineage: str) -> dict[str, bytes]:
     return {
-        "ce_type": document["action"],
-        "ce_time": instant(document["time"]),
-        "tenant": document["tenant"],
-        "customer": document["customer"],
-        "lineage": lineage,
-        "recorded_at": instant(document["at"]),
-        "program": str(document["program"]),
-        "cause": document.get("cause", ""),
-        "hops": str(document.get("hops", 0)),
+        "ce_type": document["action"].encode(),
+        "ce_time": instant(document["time"]).encode(),
+        "tenant": document["tenant"].encode(),
+        "customer": document["customer"].encode(),
+        "lineage": lineage.encode(),
+        "recorded_at": instant(document["at"]).encode(),
+        "program": b"%d" % document["program"],
     }
 
 
-def _wrong(message: Carried, of: Document, expected: Mapping[str, str]) -> Iterator[str]:
-    if message.key.decode() != f"{of['tenant']}/{of['customer']}":
+def _wrong(message: Carried, of: Document, expected: Mapping[str, bytes]) -> Iterator[str]:
+    headers = message.headers
+    if message.key != b"%b/%b" % (expected["tenant"], expected["customer"]):
         yield "its message has the key of another customer"
+    if not expected.items() <= headers.items():
+        yield from _unlike(headers, expected)
+    # These two may be left out of a message where there is nothing to say.
+    for name, nothing in (("cause", ""), ("hops", 0)):
+        said = headers.get(name, str(nothing).encode()).decode()
+        if said != str(of.get(name, nothing)):
+            yield f"its message says {name} {said!r}, not {of.get(name, nothing)!r}"
+
+
+def _unlike(headers: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:
     for name, text in expected.items():
-        said = message.headers.get(name, b"").decode(errors="replace")
-        if said != text:
-            yield f"its message says {name} {said!r}, not {text!r}"
+        if (said := headers.get(name, b"")) != text:
+            said_text = said.decode(errors="replace")
+            yield f"its message says {name} {said_text!r}, not {text.decode()!r}"

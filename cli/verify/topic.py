@@ -12,7 +12,8 @@ from shared.contracts.decisions import position
 from shared.runtime.settings import Settings
 
 CONSUME_MESSAGES = 5_000
-CONSUME_SECONDS = 30.0
+CONSUME_SECONDS = 0.5
+SILENCE_SECONDS = 30.0
 """A broker that hands nothing over for so long, though it has messages, is away."""
 WATERMARKS_SECONDS = 10.0
 
@@ -46,14 +47,15 @@ class Place:
 
     def messages(self, number_header: str) -> Iterator[Carried | int]:
         """Of a message without a number the offset alone. Raises `KafkaException`."""
-        offset = self.low
+        offset, silent_seconds = self.low, 0.0
         self.consumer.assign([TopicPartition(self.of.topic, self.of.partition, offset)])
         while offset < self.high:
-            batch = self.consumer.consume(CONSUME_MESSAGES, CONSUME_SECONDS)
-            if not batch:
-                raise KafkaException(
-                    KafkaError(KafkaError._TIMED_OUT, "it hands over none of its messages")  # noqa: SLF001  # its name
-                )
+            # consume(n, t) waits the whole t for n messages: no more are asked for than there are.
+            wanted = min(CONSUME_MESSAGES, self.high - offset)
+            batch = self.consumer.consume(wanted, CONSUME_SECONDS)
+            silent_seconds = 0.0 if batch else silent_seconds + CONSUME_SECONDS
+            if silent_seconds > SILENCE_SECONDS:
+                raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))
             for message in batch:
                 if error := message.error():
                     raise KafkaException(error)
@@ -165,10 +167,14 @@ class Topic:
         return None
 
     def _pass(self, offset: int) -> None:
-        """Each reader must have seen the highest number before the offset that it reads next."""
+        """Each reader must have seen the highest number before the offset that it reads next. More
+        than that only where it may have read the archive, which moves no offset: where the
+        topic's beginning is gone."""
+        low = self.place.low
         while self.readers and self.readers[0].next <= offset:
             reader = self.readers.pop(0)
-            if reader.next > self.place.low and reader.seen != self._highest:
+            ahead = reader.seen > self._highest and low == 0
+            if (reader.seen < self._highest or ahead) and reader.next > low:
                 self.found.differ(
                     f"{reader.service}.cursors",
                     "",

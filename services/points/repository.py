@@ -33,12 +33,13 @@ Pages = dict[int, tuple[Lot, ...]]
 
 
 class PointsRepository:
-    """Reads before a batch, writes inside its transaction. Reads raise `Unavailable`."""
+    """Reads before a batch, writes inside its transaction. Reads raise `Unavailable`. `suffix`: of
+    the collections' names, for a second set of them; a transaction knows it by itself."""
 
-    def __init__(self, database: Database[Document]) -> None:
-        self._states = database[STATES]
-        self._lots = database[LOTS]
-        self._decisions = database[DECISIONS]
+    def __init__(self, database: Database[Document], suffix: str = "") -> None:
+        self._states = database[STATES + suffix]
+        self._lots = database[LOTS + suffix]
+        self._decisions = database[DECISIONS + suffix]
 
     def create_indexes(self) -> None:
         """`decisions` by customer, and by transaction where there is one: no more on the hot path

@@ -1,7 +1,8 @@
 """The store on MongoDB: one long-lived session, one transaction a batch, an epoch that fences."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection as Many
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Any
@@ -10,6 +11,7 @@ from bson.binary import Binary
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient, ReplaceOne, ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     AutoReconnect,
@@ -42,8 +44,15 @@ COMMIT_SECONDS = 30.0
 DUPLICATE_KEY = 11000
 TOO_LARGE = 257
 """TransactionTooLargeForCache and its kin: halving the batch helps."""
-ABORTED_BY_OTHERS = frozenset({112, 246, 251, TOO_LARGE, 290, 391})
-"""WriteConflict, SnapshotUnavailable, NoSuchTransaction (killSessions), too large: redo."""
+REPLACED = frozenset({43, 175, 246})
+"""CursorNotFound, QueryPlanKilled, SnapshotUnavailable: another collection has taken the place of
+the one that was being read (a rebuild has switched); read again, it is the new one."""
+ABORTED_BY_OTHERS = REPLACED | {112, 251, TOO_LARGE, 290, 391}
+"""Also WriteConflict, NoSuchTransaction (killSessions), too large: redo."""
+LENT_SECONDS = 90.0
+"""How long nobody takes a borrowed partition, if whoever borrowed it does not give it back."""
+_LAPSES = {"$add": ["$lent_at", int(LENT_SECONDS * 1000)]}
+_LAPSED = {"$and": [{"$gt": ["$lent_at", None]}, {"$lt": [_LAPSES, "$$NOW"]}]}
 
 
 def open_client(settings: Settings) -> MongoClient[Document]:
@@ -67,28 +76,33 @@ def field_name(topic: str) -> str:
 
 
 class MongoTransaction:
-    """The `Transaction` port on a session (see `ports.Transaction`)."""
+    """The `Transaction` port on a session (see `ports.Transaction`). `suffix`: of the names of the
+    service's own collections, for a second set of them."""
 
-    def __init__(self, session: ClientSession, database: Database[Document], prefix: str) -> None:
+    def __init__(
+        self, session: ClientSession, database: Database[Document], prefix: str, suffix: str = ""
+    ) -> None:
         self._session = session
         self._database = database
         self._prefix = prefix
+        self._suffix = suffix
 
     def find(
-        self, collection: str, ids: Collection[Any] | None = None, service: str = ""
+        self, collection: str, ids: Many[Any] | None = None, service: str = ""
     ) -> list[Document]:
         database = self._database.client[f"{self._prefix}_{service}"] if service else self._database
         wanted = {} if ids is None else {"_id": {"$in": list(ids)}}
-        source = database.get_collection(collection, codec_options=CODEC)
+        name = collection if service else collection + self._suffix
+        source = database.get_collection(name, codec_options=CODEC)
         return list(source.find(wanted, session=self._session))
 
     def insert(self, collection: str, documents: Sequence[Document]) -> None:
         if documents:
-            self._database[collection].insert_many(documents, ordered=False, session=self._session)
+            self._own(collection).insert_many(documents, ordered=False, session=self._session)
 
     def put(self, collection: str, documents: Sequence[Document]) -> None:
         if documents:
-            self._database[collection].bulk_write(
+            self._own(collection).bulk_write(
                 [
                     ReplaceOne({"_id": document["_id"]}, document, upsert=True)
                     for document in documents
@@ -100,21 +114,22 @@ class MongoTransaction:
     def update(self, collection: str, updates: Iterable[tuple[Any, Document]]) -> None:
         operations = [UpdateOne({"_id": key}, update, upsert=True) for key, update in updates]
         if operations:
-            self._database[collection].bulk_write(operations, ordered=False, session=self._session)
+            self._own(collection).bulk_write(operations, ordered=False, session=self._session)
 
-    def remove(self, collection: str, ids: Collection[Any]) -> None:
+    def remove(self, collection: str, ids: Many[Any]) -> None:
         if ids:
-            self._database[collection].delete_many(
-                {"_id": {"$in": list(ids)}}, session=self._session
-            )
+            self._own(collection).delete_many({"_id": {"$in": list(ids)}}, session=self._session)
 
     def move(self, before: Cursor, after: Cursor) -> bool:
-        moved = self._database.cursors.update_one(
+        moved = self._own("cursors").update_one(
             {"_id": before.partition, "epoch": before.epoch, "batch": before.batch},
             {"$set": moved_fields(after)},
             session=self._session,
         )
         return moved.matched_count == 1
+
+    def _own(self, collection: str) -> Collection[Document]:
+        return self._database[collection + self._suffix]
 
 
 def moved_fields(after: Cursor) -> Document:
@@ -131,18 +146,26 @@ def moved_fields(after: Cursor) -> Document:
 
 
 class MongoStore:
-    """The `Store` port (see `ports.Store`) for one service and worker."""
+    """The `Store` port (see `ports.Store`) for one service and worker. `suffix`: see
+    `MongoTransaction`."""
 
     def __init__(
-        self, client: MongoClient[Document], settings: Settings, service: str, topics: Sequence[str]
+        self,
+        client: MongoClient[Document],
+        settings: Settings,
+        service: str,
+        topics: Sequence[str],
+        suffix: str = "",
     ) -> None:
         self._client = client
         self._prefix = settings.namespace
+        self._suffix = suffix
         self._worker = settings.worker
         self._topics = {field_name(topic): topic for topic in topics}
         self._database: Database[Document] = client.get_database(
             settings.database(service), codec_options=CODEC, write_concern=MAJORITY
         )
+        self._cursors = self._database["cursors" + suffix]
         self._session = client.start_session(causal_consistency=False)
         self._session_id = Binary(self._session.session_id["id"], 4)
 
@@ -151,54 +174,70 @@ class MongoStore:
         self._session.end_session()
 
     def take_over(self, partition: int) -> Cursor:
-        cursors = self._database.cursors
+        return self._taken(partition, {})
+
+    def borrow(self, partition: int) -> Cursor:
+        """Takes a partition over so that for `LENT_SECONDS` nobody else does, also no worker that
+        is started meanwhile. Raises `Unavailable`, also where it is lent already."""
+        return self._taken(partition, {"$currentDate": {"lent_at": True}})
+
+    def _taken(self, partition: int, more: Document) -> Cursor:
+        cursors = self._cursors
         try:
-            former = cursors.find_one({"_id": partition}, {"session": 1})
+            former = cursors.find_one({"_id": partition}, {"session": 1, "lent_at": 1}) or {}
+            if "lent_at" in former:
+                lapsed = {"_id": partition, "$expr": _LAPSED}
+                cursors.update_one(lapsed, {"$unset": {"lent_at": ""}})
             # A killed owner's open transaction would hold the cursor document for up to a minute.
-            if former and former.get("session") and former["session"] != self._session_id:
+            elif former.get("session") and former["session"] != self._session_id:
                 self._client.admin.command("killSessions", [{"id": Binary(former["session"], 4)}])
             taken = cursors.find_one_and_update(
-                {"_id": partition},
+                {"_id": partition, "lent_at": {"$exists": False}},
                 {
                     "$inc": {"epoch": 1},
                     "$set": {"session": self._session_id, "worker": self._worker},
                     "$setOnInsert": {"batch": 0},
+                    **more,
                 },
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
+        except DuplicateKeyError as error:
+            raise Unavailable(f"partition {partition} is lent, or taken at this moment") from error
         except PyMongoError as error:
             raise Unavailable(f"taking partition {partition} over: {error}") from error
         return self._cursor(taken or {"_id": partition, "epoch": 1})
 
-    def places(self, partitions: Collection[int]) -> dict[int, Place]:
+    def places(self, partitions: Many[int]) -> dict[int, Place]:
         try:
-            found = self._database.cursors.find(
-                {"_id": {"$in": list(partitions)}}, {"epoch": 1, "batch": 1}
-            )
+            found = self._cursors.find({"_id": {"$in": list(partitions)}}, {"epoch": 1, "batch": 1})
             return {
                 cursor["_id"]: Place(cursor["epoch"], cursor.get("batch", 0)) for cursor in found
             }
         except PyMongoError as error:
             raise Unavailable(f"reading cursors: {error}") from error
 
-    def holders(self, partitions: Collection[int]) -> dict[int, str]:
+    def holders(self, partitions: Many[int]) -> dict[int, str]:
         try:
-            found = self._database.cursors.find(
-                {"_id": {"$in": list(partitions)}}, {"session": 1, "worker": 1}
+            found = self._cursors.find(
+                {"_id": {"$in": list(partitions)}}, {"session": 1, "worker": 1, "lapsed": _LAPSED}
             )
             return {
-                cursor["_id"]: cursor["worker"] if cursor["session"] else "" for cursor in found
+                cursor["_id"]: cursor["worker"]
+                if cursor["session"] and not cursor["lapsed"]
+                else ""
+                for cursor in found
             }
         except PyMongoError as error:
             raise Unavailable(f"reading cursors: {error}") from error
 
-    def give_back(self, partitions: Collection[int]) -> None:
+    def give_back(self, partitions: Many[int]) -> None:
         """Lets go of partitions taken over here, as far as nobody has taken them since: the workers
         that lost them take them over again by themselves. Raises `Unavailable`."""
         ours = {"_id": {"$in": list(partitions)}, "session": self._session_id}
+        gone = {"$set": {"session": None, "worker": ""}, "$unset": {"lent_at": ""}}
         try:
-            self._database.cursors.update_many(ours, {"$set": {"session": None, "worker": ""}})
+            self._cursors.update_many(ours, gone)
         except PyMongoError as error:
             raise Unavailable(f"giving partitions back: {error}") from error
 
@@ -206,7 +245,7 @@ class MongoStore:
         session = self._session
         try:
             session.start_transaction(read_concern=SNAPSHOT, write_concern=MAJORITY)
-            body(MongoTransaction(session, self._database, self._prefix))
+            body(MongoTransaction(session, self._database, self._prefix, self._suffix))
         except PyMongoError as error:
             self._abort()
             raise _as_store_error(error) from error

@@ -25,12 +25,13 @@ REASON_CHARACTERS_MAX = 500
 
 
 class Parking:
-    """Whose events wait: read once for each partition taken over, then kept in step."""
+    """Whose events wait: read once for each partition taken over, then kept in step. `suffix`: of
+    the collections' names, for a second set of them."""
 
-    def __init__(self, service: str, database: Database[Document]) -> None:
+    def __init__(self, service: str, database: Database[Document], suffix: str = "") -> None:
         self._service = service
-        self._events = database[EVENTS]
-        self._customers = database[CUSTOMERS]
+        self._events = database[EVENTS + suffix]
+        self._customers = database[CUSTOMERS + suffix]
         self._waiting: dict[int, dict[str, Document]] = {}
 
     def create_indexes(self) -> None:

@@ -15,6 +15,7 @@ from services.program.answers import (
     change_answer,
     entity_answer,
 )
+from services.program.archiving import Archiving
 from services.program.changes import Changes
 from services.program.description import (
     AccountAnswer,
@@ -29,6 +30,7 @@ from services.program.domain.revisions import Program
 from services.program.listing import EntityList, page
 from services.program.preconditions import Expected, expected
 from services.program.repository import HistoryFilter, ProgramRepository
+from services.program.totals import Totals
 from shared.contracts.program import Account, Settings
 from shared.runtime.http import (
     Credential,
@@ -64,12 +66,15 @@ class History(Page):
     id: str | None = None
 
 
-def program_routes(repository: ProgramRepository, credentials: Credentials) -> APIRouter:
+def program_routes(
+    repository: ProgramRepository, credentials: Credentials, totals: Totals
+) -> APIRouter:
     """Everything under `/v1/program`."""
     bearer = HTTPBearer(auto_error=False, description="A key of `LAUREL_KEYS`")
     router = APIRouter(prefix="/v1/program", dependencies=[Security(bearer)])
     _add_account_reads(router, repository, credentials)
     _add_account_writes(router, Changes(repository), credentials)
+    _add_archive(router, Archiving(repository, totals), credentials)
     _add_settings(router, repository, credentials)
     _add_history(router, repository, credentials)
     _add_kinds_not_built(router, credentials)
@@ -143,7 +148,7 @@ def _add_account_writes(router: APIRouter, changes: Changes, credentials: Creden
 
         return change_status
 
-    for step in get_args(accounts.Step):
+    for step in get_args(accounts.Reversible):
         router.add_api_route(
             f"/accounts/{{account:segment}}/{step}",
             step_of(step),
@@ -152,6 +157,23 @@ def _add_account_writes(router: APIRouter, changes: Changes, credentials: Creden
             tags=["accounts"],
             responses=gives(AccountAnswer, 200),
         )
+
+
+def _add_archive(router: APIRouter, archiving: Archiving, credentials: Credentials) -> None:
+    writer = Depends(credentials.writer)
+
+    @router.post(
+        "/accounts/{account:segment}/archive",
+        tags=["accounts"],
+        responses=gives(AccountAnswer, 200),
+    )
+    async def archive_account(
+        request: Request, account: str, by: Annotated[Credential, writer], expects: Expects
+    ) -> Response:
+        """Put an inactive account away, for ever; not while customers have anything on it."""
+        parameters(request, Parameters)
+        headers = dict(request.scope["headers"])
+        return await archiving.archive(by, account, expects, headers[b"authorization"])
 
 
 def _add_settings(

@@ -10,6 +10,7 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout, WTimeoutError
 from services.program.api import program_routes
 from services.program.description import described
 from services.program.repository import Contended, ProgramRepository, Stored
+from services.program.totals import Totals
 from shared.runtime import logs
 from shared.runtime.http import Credentials, install, serve
 from shared.runtime.settings import Settings
@@ -30,10 +31,11 @@ def create_app(settings: Settings) -> FastAPI:
         connect=False,
     )
     repository = ProgramRepository(client, settings.database("program"))
+    totals = Totals(settings.query_url)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with client:
+        async with client, totals:
             await repository.prepare()
             yield
 
@@ -41,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         return [] if await repository.answers() else ["mongod"]
 
     app = FastAPI(title=TITLE, version="1", openapi_url=None, lifespan=lifespan)
-    app.include_router(program_routes(repository, credentials))
+    app.include_router(program_routes(repository, credentials, totals))
     install(app, title=TITLE, ready=ready, openapi=lambda: described(app), unavailable=AWAY)
     return app
 

@@ -84,6 +84,13 @@ class ProgramRepository:
         with pymongo.timeout(REQUEST_SECONDS):
             return await self._latest({"tenant": tenant, "kind": kind})
 
+    async def program(self, tenant: str) -> Program:
+        """The program as it is now, settings and archived entities too."""
+        with pymongo.timeout(REQUEST_SECONDS):
+            found = await self._latest({"tenant": tenant})
+        version = max((revision.version for revision in found), default=0)
+        return Program(version, {(revision.kind, revision.id): revision for revision in found})
+
     async def history(
         self,
         tenant: str,

@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     program_port: int = 8081
     query_port: int = 8082
     query_url: str = Field(default_factory=lambda known: f"http://127.0.0.1:{known['query_port']}")
-    """Where clients reach the query service: the gateway's `Location` points there."""
+    """Where clients and the program service reach the query service: the gateway's `Location`
+    points there, and there the program asks what customers have on an account."""
     health_port: int = 0
     """Where a worker answers `/livez`, `/readyz`, `/metrics`; 0: nowhere."""
 

@@ -1,4 +1,7 @@
-"""The program service on the suite's mongod; each test has a tenant, so a program, of its own."""
+"""The program service on the suite's servers; each test has a tenant, so a program, of its own.
+
+The query service that it asks runs beside it; nothing else does, so every partition stands still.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -14,6 +17,8 @@ from starlette.testclient import TestClient
 from deploy.local.servers import Servers
 from services.program.app import create_app
 from shared.runtime.settings import Settings
+from tests.leaders import create_ready_topics
+from tests.program.asked import query_serving
 
 TENANTS = 200
 ACCOUNT = {"name": "Main points", "currency_label": "pts"}
@@ -45,11 +50,15 @@ def program_settings(servers: Servers) -> Iterator[Settings]:
     made = Settings(
         namespace=f"program-{uuid4().hex[:6]}",
         mongo_url=servers.mongo_url,
+        kafka_servers=servers.kafka_servers,
         keys=SecretStr(f"{keys},t0-read-key:t0:read"),
     )
-    yield made
+    create_ready_topics(made)
+    with query_serving(made) as url:
+        yield made.model_copy(update={"query_url": url})
     with MongoClient[Any](made.mongo_url) as client:
-        client.drop_database(made.database("program"))
+        for service in ("program", "query"):
+            client.drop_database(made.database(service))
 
 
 @pytest.fixture(scope="session")

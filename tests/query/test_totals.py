@@ -1,18 +1,17 @@
 """Totals of an account over all customers, and the wait until every taken event is in them."""
 
 import threading
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 from starlette.testclient import TestClient
 
 from services.query import settled
 from services.query.app import create_app
-from shared.runtime.kafka import create_topics
 from shared.runtime.settings import Settings
+from tests.leaders import create_ready_topics
 from tests.query.conftest import NOW
 from tests.query.given import Given
 
@@ -28,20 +27,8 @@ DEADLINE_SECONDS = 20
 @pytest.fixture(scope="session")
 def taking(stack: Settings) -> Settings:
     """The same databases with an inbox."""
-    create_topics(stack)
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not _has_leaders(stack):
-        assert time.monotonic() < deadline, "the inbox has no leaders"
-        time.sleep(0.05)
+    create_ready_topics(stack)
     return stack
-
-
-def _has_leaders(settings: Settings) -> bool:
-    try:
-        settled.inbox_ends(settings)
-    except KafkaException:
-        return False
-    return True
 
 
 @pytest.fixture

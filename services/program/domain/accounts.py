@@ -9,7 +9,8 @@ from services.program.domain.settings import effective, written
 KIND = "accounts"
 _ID = re.compile(r"[a-z0-9_]{1,64}")
 
-Step = Literal["activate", "deactivate", "archive"]
+Reversible = Literal["activate", "deactivate"]
+Step = Literal[Reversible, "archive"]
 
 TRANSITIONS: dict[Step, dict[Status, Status]] = {
     "activate": {"inactive": "active", "active": "active"},
@@ -63,3 +64,17 @@ def change_status(verb: Step, id_: str, program: Program) -> Decision:
     if status == account.status:
         return []
     return [Change(verb, KIND, id_, status, account.document)]
+
+
+def archive(id_: str, proven: int | None, program: Program) -> Decision:
+    """`change_status("archive", …)`, where nobody had anything on the account at version `proven`.
+
+    Refused besides: an account that is now at another version (`unavailable`: ask again).
+    """
+    decision = change_status("archive", id_, program)
+    account = program.get(KIND, id_)
+    if isinstance(decision, Refused) or not decision or account is None:
+        return decision
+    if account.version != proven:
+        return Refused("unavailable", f"{id_} was changed at the same time: try again.")
+    return decision

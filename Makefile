@@ -1,11 +1,15 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-fast check contracts up down status logs reset format
+.PHONY: help install lock demo test test-fast check contracts bench bench-soak profile up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
 PYTHON ?=
 # make demo FULL=1: every basket of the year instead of the first days'.
 FULL ?=
+# make bench ARGS="--only journal,points --repeat 3": options of python -m bench, which --help lists.
+ARGS ?=
+# make profile STAGE=journal: whose time is looked at.
+STAGE ?= points
 
 python := .venv/bin/python
 
@@ -56,6 +60,15 @@ check: install ## check format, lint, types, imports between packages, and the a
 
 contracts: install ## write docs/contracts and the JSON Schemas anew from the code
 	@$(python) -m deploy.contracts
+
+bench: install ## measure pipeline, gateway and latency on servers of their own, some ten minutes (ARGS="--only points")
+	@$(python) -m bench $(ARGS)
+
+bench-soak: install ## ten minutes of load on the whole stack: is each process's memory flat?
+	@$(python) -m bench soak $(ARGS)
+
+profile: install ## a flame graph of one service under the load of the bench (STAGE=points)
+	@$(python) -m bench --only $(STAGE) --profile $(STAGE) --out bench/out/profile.json $(ARGS)
 
 format: install ## rewrite the code in the house format, and mend what lint can mend
 	@.venv/bin/ruff check --fix-only --quiet .

@@ -115,7 +115,10 @@ class Servers:
 
 @contextmanager
 def running(
-    folder: Path, kafka_port: int | None = None, mongo_port: int | None = None
+    folder: Path,
+    kafka_port: int | None = None,
+    mongo_port: int | None = None,
+    cache_gb: float = mongod.CACHE_GB,
 ) -> Iterator[Servers]:
     """Kafka and mongod with their data in `folder`, on free ports unless given; ready when yielded.
 
@@ -127,7 +130,7 @@ def running(
     kafka_port, mongo_port = kafka_port or free[0], mongo_port or free[1]
     launches = (
         kafka.prepare(folder / "kafka", jars.fetch(CACHE), kafka_port, controller_port=free[2]),
-        mongod.prepare(folder / "mongo", mongo_port, parameters=["enableTestCommands=1"]),
+        mongod.prepare(folder / "mongo", mongo_port, cache_gb, ["enableTestCommands=1"]),
     )
     with ExitStack() as stack:
         # The kernel ends a tied child with the thread that made it: one thread makes them all.

@@ -1,0 +1,85 @@
+"""`python -m bench`: measures, prints a table, writes `bench/out/pipeline.json`."""
+
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import ground, results, stages, table
+from bench.options import QUICK, Options
+from bench.problems import BenchError
+from bench.profiling import Profiler
+from cli.problems import CommandError
+from deploy.local.problems import StackError
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+STAGES = tuple(key for group in stages.GROUPS for key in group.keys)
+
+
+@app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    *,
+    only: Annotated[str, typer.Option(help=f"Of {', '.join(STAGES)}, with commas.")] = "",
+    events: Annotated[int | None, typer.Option(min=1, help="Checkouts of a drain.")] = None,
+    customers: Annotated[int | None, typer.Option(min=1, max=90_000)] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="The median counts.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Whether it works; no figures.")] = False,
+    cache_gb: Annotated[float | None, typer.Option(min=0.25, help="mongod's cache.")] = None,
+    profile: Annotated[str, typer.Option(help="A flame graph of this service, by py-spy.")] = "",
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = results.PIPELINE,
+) -> None:
+    """Measure Laurel on this machine, on a Kafka and a mongod of the bench's own."""
+    if context.invoked_subcommand:
+        return
+    usual = QUICK if quick else Options()
+    options = replace(
+        usual,
+        events=events or usual.events,
+        customers=customers or usual.customers,
+        cache_gb=cache_gb or usual.cache_gb,
+        repeat=repeat,
+    )
+    measure(options, _wanted(only), Profiler(profile, out.parent), out)
+
+
+def measure(options: Options, wanted: tuple[str, ...], profiler: Profiler, out: Path) -> None:
+    """Measures what is wanted, shows it, writes it to `out`."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    with tempfile.TemporaryDirectory(prefix="laurel-bench-") as folder:
+        console.print("Kafka and mongod …")
+        with ground.opened(options, Path(folder)) as opened:
+            runs = stages.run(opened, wanted, profiler, console.print)
+            found = results.result(runs, results.settings_of(opened))
+    results.write(found, out)
+    table.show(found, console)
+    console.print(f"written: {out}")
+
+
+def _wanted(only: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    if unknown := [name for name in names if name not in STAGES]:
+        raise typer.BadParameter(f"no stage {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    return names or STAGES
+
+
+def main() -> None:
+    """What can be mended is one sentence on stderr, and code 1."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # with the folder removed, as by Ctrl-C
+    try:
+        app(prog_name="python -m bench")
+    except (BenchError, CommandError, StackError) as error:
+        sys.exit(f"bench: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Which stages there are, what each needs, and running those that are wanted."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from bench import draining
+from bench.ground import Ground
+from bench.profiling import Profiler
+from bench.usage import Measured
+
+ALONE = ("journal", "points")
+"""Measured one after the other in one namespace: each reads what the journal wrote."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Measurements by stage; says each as soon as it is there."""
+
+    say: Callable[[str], None]
+    runs: dict[str, list[Measured]] = field(default_factory=dict)
+
+    def add(self, key: str, measured: Measured) -> None:
+        """One more repetition."""
+        self.runs.setdefault(key, []).append(measured)
+        self.say(
+            f"  {key}: {measured.rate:,.0f} events/s, {measured.cpu_microseconds():.0f} µs CPU, "
+            f"{measured.documents_per_event:.2f} documents per event"
+        )
+
+
+def run(
+    ground: Ground, wanted: Collection[str], profiler: Profiler, say: Callable[[str], None]
+) -> Mapping[str, list[Measured]]:
+    """All stages that are wanted, in turn, as often as the options say."""
+    findings = Findings(say)
+    for number in range(1, ground.options.repeat + 1):
+        if ground.options.repeat > 1:
+            say(f"repetition {number} of {ground.options.repeat}")
+        for group in GROUPS:
+            if mine := [key for key in group.keys if key in wanted]:
+                say(f"{group.title} …")
+                group.measure(ground, mine, profiler, findings)
+    return findings.runs
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Stages that share a namespace. `keys` in the order in which they are measured."""
+
+    title: str
+    keys: tuple[str, ...]
+    measure: Callable[[Ground, Collection[str], Profiler, Findings], None]
+
+
+def _alone(ground: Ground, wanted: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    with draining.prepared(ground, "alone", ALONE, lines=2) as ready:
+        measured = draining.journal(ready, profiler)
+        if "journal" in wanted:
+            findings.add("journal", measured)
+        if "points" in wanted:
+            findings.add("points", draining.points(ready, profiler))
+
+
+def _pipeline(ground: Ground, _: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    findings.add("pipeline", draining.pipeline(ground, profiler))
+
+
+def _full(ground: Ground, _: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    findings.add("pipeline_full", draining.pipeline_full(ground, profiler))
+
+
+GROUPS = (
+    Group("journal, then points over its log", ALONE, _alone),
+    Group("journal and points together", ("pipeline",), _pipeline),
+    Group("ten-line checkouts through all services", ("pipeline_full",), _full),
+)

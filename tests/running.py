@@ -31,10 +31,14 @@ class Process:
     port: int
     log: Path
     popen: subprocess.Popen[bytes] | None = None
-    starts: int = 0
+    started_at: list[float] = field(default_factory=list)
+    """When it was started, each time; of the machine's clock, as its log is."""
+    kept: bool = True
+    """Whether `Stack.keep_alive` starts it again when it ends."""
 
     def start(self) -> None:
         """Starts it; it dies with the test run."""
+        self.started_at.append(time.time())
         with self.log.open("ab") as output:
             self.popen = subprocess.Popen(
                 self.command,
@@ -44,7 +48,10 @@ class Process:
                 stdout=output,
                 stderr=output,
             )
-        self.starts += 1
+
+    @property
+    def starts(self) -> int:
+        return len(self.started_at)
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
@@ -53,16 +60,19 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL, as a crash does."""
-        self.running.kill()
-        self.running.wait()
+        killed = self.running  # a keeper may have put the next one into its place by the wait
+        killed.kill()
+        killed.wait()
 
     def stop(self) -> None:
         """SIGTERM, as an operator does."""
-        self.running.terminate()
+        stopped = self.running
+        stopped.terminate()
         try:
-            self.running.wait(30)
+            stopped.wait(30)
         except subprocess.TimeoutExpired:
-            self.kill()
+            stopped.kill()
+            stopped.wait()
 
     def ready(self) -> bool:
         """Whether `/readyz` says so."""
@@ -141,7 +151,8 @@ class Stack:
         def keep() -> None:
             while not self._keeping.wait(KEEPER_SECONDS):
                 for process in list(self.processes.values()):
-                    if process.popen is not None and process.popen.poll() is not None:
+                    ended = process.popen is not None and process.popen.poll() is not None
+                    if process.kept and ended:
                         process.start()
 
         self._keeper = threading.Thread(target=keep, name="keeper", daemon=True)

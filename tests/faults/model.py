@@ -24,21 +24,24 @@ class Load:
     events: int
     repeated_percent: int = 5
     seed: int = 7
+    name: str = ""
+    """Of customers and ids, so that several loads have nothing in common."""
     sent: list[tuple[str, bytes]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """`(customer, value)` in the order of sending: opt-ins first, then everything mixed."""
         chance = random.Random(self.seed)
         for number in range(self.customers):
-            yield self._made(f"c-{number}", f"join-{number}", "opt_in", {})
+            at = f"{self.name}{number}"
+            yield self._made(f"c-{at}", f"join-{at}", "opt_in", {})
         for number in range(self.events):
             if self.sent and chance.randrange(100) < self.repeated_percent:
                 yield chance.choice(self.sent[-2000:])
                 continue
-            customer = f"c-{chance.randrange(self.customers)}"
-            yield self._one(customer, number, chance)
+            customer = f"c-{self.name}{chance.randrange(self.customers)}"
+            yield self._one(customer, f"{self.name}{number}", chance)
 
-    def _one(self, customer: str, number: int, chance: random.Random) -> tuple[str, bytes]:
+    def _one(self, customer: str, number: str, chance: random.Random) -> tuple[str, bytes]:
         kind = chance.randrange(100)
         if kind < 70:
             total = f"{chance.randrange(1, 300)}.{chance.randrange(100):02}"
@@ -98,19 +101,27 @@ def messages(settings: Settings, topic: str) -> Iterator[tuple[int, dict[str, st
     consumer = Consumer(
         {"bootstrap.servers": settings.kafka_servers, "group.id": f"{settings.namespace}.model"}
     )
-    for partition in range(settings.partitions):
-        place = TopicPartition(settings.topic(topic), partition, 0)
-        _, high = consumer.get_watermark_offsets(place, timeout=READ_SECONDS)
-        consumer.assign([place])
-        offset = 0
-        while offset < high:
-            for message in consumer.consume(5000, 1.0):
-                assert message.error() is None, message.error()
-                offset = (message.offset() or 0) + 1
-                value = message.value() or b""
-                assert isinstance(value, bytes)
-                yield partition, text_headers(message.headers()), value
+    # All ends before anything is fetched: a question waits for a fetch that is under way.
+    left = {
+        place.partition: end
+        for place in _places(settings, topic)
+        if (end := consumer.get_watermark_offsets(place, timeout=READ_SECONDS)[1])
+    }
+    consumer.assign([place for place in _places(settings, topic) if place.partition in left])
+    while left:
+        for message in consumer.consume(5000, 0.05):
+            assert message.error() is None, message.error()
+            partition, offset, value = message.partition(), message.offset(), message.value()
+            assert partition is not None
+            assert offset is not None
+            if partition in left and offset + 1 >= left[partition]:
+                del left[partition]
+            yield partition, text_headers(message.headers()), bytes(value or b"")
     consumer.close()
+
+
+def _places(settings: Settings, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(settings.topic(topic), p, 0) for p in range(settings.partitions)]
 
 
 @dataclass

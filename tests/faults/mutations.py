@@ -1,9 +1,11 @@
-"""Four defects, each the lack of one of the design's devices: the crash test finds them all."""
+"""Defects, each the lack of one of the design's devices: the fault tests find them all."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from services.ingest.domain import admission
+from services.ingest.producing import Outgoing, Producing, Sending
 from shared.runtime.mongo import MongoTransaction, moved_fields
 from shared.runtime.ports import Cursor
 from shared.runtime.projector import Projector
@@ -52,9 +54,25 @@ def no_epoch_check() -> None:
     MongoTransaction.move = move  # type: ignore[method-assign]
 
 
+def acknowledged_too_early() -> None:
+    """The gateway answers when an event is in its queue, not when the broker has it."""
+
+    async def send(self: Producing, messages: Sequence[Outgoing]) -> dict[int, str]:
+        sending = Sending(len(messages), asyncio.get_running_loop().create_future())
+        for index, message in enumerate(messages):
+            self._produce(message, sending, index)
+        self._pump.hurry()
+        return {}
+
+    Producing.send = send  # type: ignore[method-assign]
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "position_outside_the_transaction": position_outside_the_transaction,
     "no_resend": no_resend,
     "no_dedupe": no_dedupe,
     "no_epoch_check": no_epoch_check,
 }
+"""Of the workers: what the crash test must find."""
+OF_THE_GATEWAY: dict[str, Callable[[], None]] = {"acknowledged_too_early": acknowledged_too_early}
+"""What the outages must find."""

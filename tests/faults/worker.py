@@ -1,29 +1,34 @@
-"""A real worker that ends itself at a step of its loop, as its plan says.
+"""A real service that ends itself, stops or waits at a step of its loop, as it is told.
 
 usage: python -m tests.faults.worker SERVICE
 
 The plan is in `FAULT_PLAN` (a file, one line for each start: `STEP PASSAGE DEED`, DEED being
-`kill`, `stop` or `live`); what was done is appended to `FAULT_DONE`. `FAULT_MUTATION` names a
-defect.
+`kill`, `stop` or `live`); what was done is appended to `FAULT_DONE`. While the file `FAULT_HOLD`
+is there, it waits with a committed batch before it announces it, and says so by the file with
+`.held` added. `FAULT_TRACE` is where the trace is kept. `FAULT_MUTATION` names a defect.
 """
 
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 from shared.runtime.faults import Reached, Step
 from shared.runtime.settings import Settings
-from tests.faults.mutations import MUTATIONS
+from tests.faults.trace import Tracing
 
 RUNS = {
     "journal": ("services.ingest.app", "run_journal"),
     "points": ("services.points.app", "run"),
     "customers": ("services.customers.app", "run"),
+    "cards": ("services.query.app", "run_cards"),
 }
+GATEWAY = ("services.ingest.app", "run_gateway")
 DEEDS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+HELD_SECONDS_MAX = 60.0
 
 
 class Plan:
@@ -51,14 +56,42 @@ class Plan:
             os.kill(os.getpid(), DEEDS[self._deed])
 
 
+def hold(step: Step, wanted: Path) -> None:
+    """Waits between commit and announcement while the file is there."""
+    if step != "before_produce" or not wanted.exists():
+        return
+    wanted.with_suffix(".held").touch()
+    deadline = time.monotonic() + HELD_SECONDS_MAX
+    while wanted.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def main(service: str) -> int:
     """Runs it until its deed, or for good."""
     if mutation := os.environ.get("FAULT_MUTATION"):
-        MUTATIONS[mutation]()
+        from tests.faults.mutations import MUTATIONS, OF_THE_GATEWAY
+
+        (MUTATIONS | OF_THE_GATEWAY)[mutation]()
+    settings = Settings.from_environment()
+    if service == "gateway":
+        serve: Callable[[Settings], int] = _function(*GATEWAY)
+        return serve(settings)
     plan = Plan(Path(os.environ["FAULT_PLAN"]), Path(os.environ["FAULT_DONE"]))
-    module, function = RUNS[service]
-    run: Callable[[Settings, Reached], int] = getattr(import_module(module), function)
-    return run(Settings.from_environment(), plan.reached)
+    tracing = Tracing(Path(os.environ["FAULT_TRACE"]))
+    wanted = Path(os.environ["FAULT_HOLD"])
+
+    def reached(step: Step) -> None:
+        tracing.reached(step)
+        hold(step, wanted)
+        plan.reached(step)
+
+    run: Callable[[Settings, Reached], int] = _function(*RUNS[service])
+    return run(settings, reached)
+
+
+def _function(module: str, name: str) -> Callable[..., int]:
+    function: Callable[..., int] = getattr(import_module(module), name)
+    return function
 
 
 if __name__ == "__main__":

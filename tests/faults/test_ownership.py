@@ -1,0 +1,46 @@
+"""Workers come, go and stay away: partitions move, nothing is doubled, nothing is left out.
+
+How it would fail: two workers with one partition decide its events twice, or one overwrites the
+other's balances; a position that does not move with its partition repeats events or leaves them
+out; a partition that nobody has is never caught up with. `test_crashes.py` keeps a worker without
+the epoch's check, and finds it by the same comparison.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from shared.runtime.settings import Settings
+from tests.faults.replacement import replacement
+from tests.faults.report import Report
+from tests.faults.storm import Storm, storm
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_that_stays_dead_is_replaced_by_the_one_beside_it(
+    settings: Settings, tmp_path: Path, report: Report
+) -> None:
+    section = replacement(settings, tmp_path)
+    report.add(section)
+    assert section.differences == []
+
+
+@pytest.mark.timeout(300)
+def test_workers_that_come_and_go_change_nothing(
+    settings: Settings, tmp_path: Path, report: Report
+) -> None:
+    section = storm(settings, tmp_path, Storm(["points", "journal"], steady_seconds=1))
+    report.add(section)
+    assert section.differences == []
+
+
+@pytest.mark.faults_long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("service", ["points", "journal"])
+def test_a_long_storm(settings: Settings, tmp_path: Path, report: Report, service: str) -> None:
+    wanted = Storm([service], sizes=(1, 3, 2, 3, 1, 2, 3), steady_seconds=8)
+    section = storm(settings, tmp_path, wanted)
+    report.add(section)
+    assert section.differences == []

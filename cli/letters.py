@@ -130,7 +130,7 @@ class Letters:
 
     def _read(self, spans: Iterable[Span]) -> Iterator[Letter]:
         try:
-            for message in self._records.read(spans, READ_SECONDS):
+            for _, message in self._records.read(spans, READ_SECONDS):
                 yield _letter(message, self._settings)
         except RecordsMissing as error:
             raise CommandError(

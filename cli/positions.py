@@ -21,7 +21,11 @@ from shared.runtime.settings import Settings
 _TOPIC_OF_FIELD = {field_name(topic.name): topic.name for topic in TOPICS}
 BROKER_TIMEOUT_MS = 5_000
 SETTLING_SECONDS = 5.0
-_SETTLING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+_SETTLING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 
 class Watermarks(NamedTuple):
@@ -109,7 +113,7 @@ def positions(
     """Every service that keeps cursors, in order of service, topic and partition."""
     read = [
         (service, topic, document["_id"], offset)
-        for service in _services(mongo, settings)
+        for service in services_of(mongo, settings)
         for document in mongo[settings.database(service)].cursors.find({}, {"next": 1})
         for field, offset in (document.get("next") or {}).items()
         if (topic := _TOPIC_OF_FIELD.get(field))
@@ -122,7 +126,8 @@ def positions(
     )
 
 
-def _services(mongo: MongoClient[dict[str, Any]], settings: Settings) -> list[str]:
+def services_of(mongo: MongoClient[dict[str, Any]], settings: Settings) -> list[str]:
+    """The services that have a database in the namespace."""
     prefix = settings.database("")
     names = sorted(mongo.list_database_names())
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

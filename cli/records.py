@@ -63,8 +63,8 @@ class Records:
     ) -> None:
         self._consumer.close()
 
-    def read(self, spans: Iterable[Span], seconds: float) -> Iterator[Message]:
-        """The messages, in order within a partition. One that retention took meanwhile is left out.
+    def read(self, spans: Iterable[Span], seconds: float) -> Iterator[tuple[Span, Message]]:
+        """Each message with its span, in order within one. What retention took is left out.
 
         Raises `RecordsMissing` when `seconds` have passed before the last one, `KafkaException`.
         """
@@ -75,7 +75,9 @@ class Records:
             finally:
                 self._consumer.unassign()
 
-    def _read(self, spans: dict[tuple[str, int], Span], deadline: float) -> Iterator[Message]:
+    def _read(
+        self, spans: dict[tuple[str, int], Span], deadline: float
+    ) -> Iterator[tuple[Span, Message]]:
         left = {place: span.most for place, span in spans.items()}
         self._consumer.assign([TopicPartition(*place, spans[place].start) for place in left])
         while left:
@@ -86,7 +88,7 @@ class Records:
                 if place not in left:
                     continue
                 if _wanted(message, spans[place]):
-                    yield message
+                    yield spans[place], message
                     left[place] -= 1
                 if not left[place] or _is_last(message, spans[place]):
                     del left[place]

@@ -1,7 +1,5 @@
-"""`laurel topics` and `laurel lag`: what Kafka holds, and how far each service has read."""
+"""`laurel topics`: what Kafka holds."""
 
-import time
-from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Annotated
 
@@ -12,28 +10,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no
     ConfigResource,
     ResourceType,
 )
-from pymongo.errors import PyMongoError
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
-from cli.positions import (
-    Position,
-    Watermarks,
-    kafka_away,
-    mongo_away,
-    open_admin,
-    positions,
-    watermarks,
-)
+from cli.positions import Watermarks, kafka_away, open_admin, watermarks
 from cli.problems import CommandError
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka import TOPICS_TIMEOUT_SECONDS
-from shared.runtime.mongo import open_client
 from shared.runtime.settings import Settings
 
-WATCH_SECONDS = 1.0
 WIDE_COLUMNS = 110
 """A terminal so wide has room for what a topic holds."""
 
@@ -122,51 +108,3 @@ def duration(milliseconds: int) -> str:
             count = milliseconds // size
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{milliseconds} ms"
-
-
-def lag(
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
-) -> None:
-    """Show how far each service is behind, by its positions in MongoDB."""
-    settings, console = Settings.from_environment(), Console()
-    try:
-        with open_client(settings) as mongo:
-            admin = open_admin(settings)
-
-            def look() -> Table:
-                return lag_table(positions(admin, mongo, settings))
-
-            console.print(look()) if not watch else _watch(look, console)
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
-    except PyMongoError as error:
-        raise mongo_away(error) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-
-
-def lag_table(found: Iterable[Position]) -> Table:
-    """A row per service, input and partition; a total after each input, and one of all."""
-    table = Table("service", "reads", title="Lag", box=SIMPLE)
-    for column in ("partition", "position", "end", "lag"):
-        table.add_column(column, justify="right")
-    total = 0
-    for (service, topic), group in groupby(found, key=lambda one: (one.service, one.topic)):
-        rows = list(group)
-        for one in rows:
-            table.add_row(
-                service, topic, str(one.partition), f"{one.next:,}", f"{one.end:,}", f"{one.lag:,}"
-            )
-        lag_of_input = sum(one.lag for one in rows)
-        table.add_row(service, topic, "all", "", "", f"{lag_of_input:,}", style="bold")
-        table.add_section()
-        total += lag_of_input
-    table.add_row("all", "", "", "", "", f"{total:,}", style="bold")
-    return table
-
-
-def _watch(look: Callable[[], Table], console: Console) -> None:
-    with Live(look(), console=console, auto_refresh=False) as live:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            live.update(look(), refresh=True)

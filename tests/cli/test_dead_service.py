@@ -50,7 +50,8 @@ def _listed(laurel: Laurel, *words: str) -> list[dict[str, Any]]:
 
 
 def test_nothing_is_dead(laurel: Laurel) -> None:
-    assert laurel("list").output == "No dead letters.\n"
+    listed = laurel("list")
+    assert listed.output == "No dead letters.\n", listed.exception
     assert json.loads(laurel("list", "--json").output) == {"total": 0, "letters": []}
     assert "No dead letters" in laurel("replay", "--all").output
 

@@ -1,7 +1,6 @@
 """Decisions: what an owner made of an event, and the number that says where it stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from msgspec import Struct
@@ -13,17 +12,16 @@ SEQ_BITS = 37
 PARTITION_SHIFT = ORDINAL_BITS + SEQ_BITS
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """`accepted` with facts, `refused` with a code, or `followed`: another service owns the event,
     but it changed our state."""
 
     outcome: Outcome
     facts: tuple[Struct, ...] = ()
     code: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = {}
     """Members that the refusal's problem carries besides its code."""
-    answer: Mapping[str, object] = field(default_factory=dict)
+    answer: Mapping[str, object] = {}
     """Members that the client's outcome shows instead of this decision's own (a repeated checkout
     under a new event id answers with the first one's facts; nothing is folded again)."""
 

@@ -16,13 +16,14 @@ MINOR_MAX = 2**53 - 1
 def minor_units(amount: Decimal, currency: str) -> int:
     """`12.5` EUR → 1250. Raises `ValueError`: NaN, a sign, too many digits, too large."""
     exponent = EXPONENTS[currency]
-    if not amount.is_finite():
+    signed, digits, power = amount.as_tuple()
+    if not isinstance(power, int):
         raise ValueError("is not a finite number")
-    if amount.is_signed() and amount != 0:
+    if signed and any(digits):
         raise ValueError("must not be negative")
-    if amount.adjusted() > 18:  # before scaling, so that 1e999999 costs nothing
+    if len(digits) + power > 19:  # before scaling, so that 1e999999 costs nothing
         raise ValueError("is too large")
-    if -int(amount.as_tuple().exponent) > exponent:
+    if -power > exponent:
         raise ValueError(f"has more than the {exponent} digits after the point that {currency} has")
     minor = int(amount.scaleb(exponent))
     if minor > MINOR_MAX:

@@ -4,16 +4,17 @@
 from the stored documents, which is what a new owner does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 import msgspec
 
 from shared.contracts.decisions import ORDINAL_BITS, Decision, place
 from shared.contracts.events import Event
-from shared.contracts.outcomes import instant, outcome_of
+from shared.contracts.outcomes import INSTANTS_KEPT_MAX, instant, outcome_of
 from shared.contracts.topics import OUTCOMES
 from shared.runtime import metrics
 from shared.runtime.ports import BrokenInvariant, Cursor, Document, Outgoing
@@ -40,10 +41,11 @@ def encode(value: object) -> bytes:
 
 def _encode_facts(document: Document) -> bytes:
     """What every decision announces; few facts name an instant, so most need no second look."""
-    facts: list[Document] = document["facts"]
-    if any(isinstance(value, datetime) for fact in facts for value in fact.values()):
-        return encode({"facts": facts, **document["result"]})
-    return _encode({"facts": facts, **document["result"]})
+    announced = {"facts": document["facts"], **document["result"]}
+    for fact in announced["facts"]:
+        if datetime in map(type, fact.values()):
+            return encode(announced)
+    return _encode(announced)
 
 
 def _texts(value: object) -> object:
@@ -99,12 +101,17 @@ class Decided:
         }
         _add(document, decision, event, transaction)
         self.documents.append(document)
-        metrics.DECISIONS.labels(self.service, decision.outcome).inc()
         return document
 
     def outgoing(self) -> Iterator[Outgoing]:
         """Facts of every decision, and outcomes for those who wait."""
         return announcements(self.documents, self.service, self.lineage)
+
+    def count(self) -> None:
+        """Counts the decisions, once they are committed."""
+        outcomes = Counter(document["outcome"] for document in self.documents)
+        for outcome, count in outcomes.items():
+            metrics.DECISIONS.labels(self.service, outcome).inc(count)
 
     def ordinal(self, partition: int, seq: int) -> int:
         """The next free one at a place of the log: 0 where nothing has been decided."""
@@ -119,17 +126,21 @@ def _add(
     document: Document, decision: Decision, event: Event, transaction: Document | None
 ) -> None:
     """Members that most decisions lack: left out where empty, since each costs bytes per event."""
-    optional: Document = {
-        "code": decision.code,
-        "details": dict(decision.details),
-        "answer": dict(decision.answer),
-        "transaction": transaction,
-        # Only the owner answers: a follower's decision would tell whoever waits half the story.
-        "reply_to": "" if decision.outcome == "followed" else event.reply_to,
-        "cause": event.cause,
-        "hops": event.hops,
-    }
-    document.update((name, value) for name, value in optional.items() if value)
+    if decision.code:
+        document["code"] = decision.code
+    if decision.details:
+        document["details"] = dict(decision.details)
+    if decision.answer:
+        document["answer"] = dict(decision.answer)
+    if transaction:
+        document["transaction"] = transaction
+    # Only the owner answers: a follower's decision would tell whoever waits half the story.
+    if event.reply_to and decision.outcome != "followed":
+        document["reply_to"] = event.reply_to
+    if event.cause:
+        document["cause"] = event.cause
+    if event.hops:
+        document["hops"] = event.hops
 
 
 def fact_document(fact: msgspec.Struct) -> Document:
@@ -141,19 +152,23 @@ def fact_document(fact: msgspec.Struct) -> Document:
 def announcements(documents: Iterable[Document], service: str, lineage: str) -> Iterator[Outgoing]:
     """What the decisions say to the world, in order: the same from memory and from storage."""
     topic = f"{service}.facts"
+    common = [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", service.encode()),
+        ("lineage", lineage.encode()),
+    ]
     for document in documents:
+        tenant, customer = document["tenant"], document["customer"]
         partition, seq = place(document["_id"])
         yield Outgoing(
             topic,
-            f"{document['tenant']}/{document['customer']}".encode(),
+            f"{tenant}/{customer}".encode(),
             _encode_facts(document),
-            _headers(document, service, seq, lineage),
+            [*common, *_headers(document, seq)],
             partition,
         )
         if reply_to := document.get("reply_to"):
-            yield outcome_message(
-                document["tenant"], document["event"], reply_to, outcome_of(document)
-            )
+            yield outcome_message(tenant, document["event"], reply_to, outcome_of(document))
 
 
 def outcome_message(
@@ -168,23 +183,25 @@ def outcome_message(
     return Outgoing(OUTCOMES.name, reply_to.partition("/")[0].encode(), encode(outcome), headers)
 
 
-def _headers(document: Document, service: str, seq: int, lineage: str) -> list[tuple[str, bytes]]:
-    texts: Sequence[tuple[str, Any]] = (
-        ("ce_specversion", "1.0"),
-        ("ce_id", document["event"]),
-        ("ce_type", document["action"]),
-        ("ce_source", service),
-        ("ce_time", instant(document["time"])),
-        ("tenant", document["tenant"]),
-        ("customer", document["customer"]),
-        ("seq", seq),
-        ("lineage", lineage),
-        ("recorded_at", instant(document["at"])),
-        ("program", document["program"]),
-        ("decision", document["_id"]),
-        ("previous", document["previous"]),
-        ("outcome", document["outcome"]),
-        ("cause", document.get("cause", "")),
-        ("hops", document.get("hops", 0)),
-    )
-    return [(name, str(value).encode()) for name, value in texts]
+def _headers(document: Document, seq: int) -> Iterator[tuple[str, bytes]]:
+    """Those that differ between decisions; `cause` and `hops` where there are some."""
+    yield "ce_id", document["event"].encode()
+    yield "ce_type", document["action"].encode()
+    yield "ce_time", _stamp(document["time"])
+    yield "tenant", document["tenant"].encode()
+    yield "customer", document["customer"].encode()
+    yield "seq", b"%d" % seq
+    yield "recorded_at", _stamp(document["at"])
+    yield "program", b"%d" % document["program"]
+    yield "decision", b"%d" % document["_id"]
+    yield "previous", b"%d" % document["previous"]
+    yield "outcome", document["outcome"].encode()
+    if cause := document.get("cause"):
+        yield "cause", cause.encode()
+    if hops := document.get("hops"):
+        yield "hops", b"%d" % hops
+
+
+@lru_cache(INSTANTS_KEPT_MAX)
+def _stamp(moment: datetime) -> bytes:
+    return instant(moment).encode()

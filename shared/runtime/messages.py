@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from shared.contracts import actions
 from shared.contracts.events import Event, Logged
+from shared.contracts.outcomes import INSTANTS_KEPT_MAX
 from shared.runtime.ports import Dead, Headers, Input, Link, Message
 
 TICK = "tick"
@@ -25,6 +27,8 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     programs: dict[str, int] = {}
 
 
+_instant = lru_cache(INSTANTS_KEPT_MAX)(datetime.fromisoformat)
+"""A batch has one stamp, and each of its messages says it."""
 _logged = msgspec.json.Decoder(Logged)
 _tick = msgspec.json.Decoder(Tick)
 _data = {action: msgspec.json.Decoder(data) for action, data in actions.DATA.items()}
@@ -36,8 +40,15 @@ KafkaHeaders = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | byte
 
 def text_headers(headers: KafkaHeaders) -> dict[str, str]:
     """Kafka headers → text by name; one that is not UTF-8 is left out, so it counts as missing."""
-    read: dict[str, str] = {}
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    try:
+        return {name: value.decode() for name, value in pairs}  # type: ignore[union-attr]
+    except (AttributeError, UnicodeDecodeError):  # some are no bytes, or no UTF-8
+        return _readable(pairs)
+
+
+def _readable(pairs: Iterable[tuple[str, str | bytes | None]]) -> dict[str, str]:
+    read: dict[str, str] = {}
     for name, value in pairs:
         if isinstance(value, bytes):
             try:
@@ -104,8 +115,8 @@ def read_event(message: Message) -> Event:
             customer=logged.customer,
             action=logged.action,
             account=logged.account,
-            time=datetime.fromisoformat(headers["ce_time"]),
-            recorded_at=datetime.fromisoformat(headers["recorded_at"]),
+            time=_instant(headers["ce_time"]),
+            recorded_at=_instant(headers["recorded_at"]),
             program=int(headers["program"]),
             partition=message.partition,
             seq=int(headers["seq"]),

@@ -256,6 +256,7 @@ class OwnerWork(Generic[State]):
     def committed(self) -> None:
         """What is stored now is what is known."""
         self.keep(self)
+        self.decided.count()
 
     def _raised(self, event: Event, own_number: int) -> Exception | None:
         """Decides one event on the state that those before it left; what a rule raised, if one

@@ -1,6 +1,6 @@
 """Access: may this customer act, on which account, and what is due there first."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from services.points.domain.accounts import Account
 from services.points.domain.customers import CustomerPoints
@@ -12,8 +12,7 @@ from shared.contracts.facts import PointsExpired
 from shared.contracts.standing import MAY_EARN, MAY_SPEND, Refused, spends
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True, gc=False):
     """An account as a rule may use it: its due lots have expired, which are the first facts."""
 
     rules: AccountRules

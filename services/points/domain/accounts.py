@@ -1,14 +1,14 @@
 """Accounts: the balances of one account of one customer, in points."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from services.points.domain.lots import NONE, Lots
 from shared.contracts.events import INTEGER_END
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True, gc=False):
     """`score` was ever earned, `made` counts the lots ever made, `due` is the earliest expiry of
     the open ones. Lots are the part of it that is usually not loaded (`lots.py`).
     """

@@ -17,10 +17,10 @@ def balances_after(
     nothing. `state` is the one after the decision.
     """
     facts = cast(tuple[PointsFact, ...], decision.facts)
-    touched = [fact.account for fact in facts if not isinstance(fact, StandingChanged)]
+    touched = {fact.account for fact in facts if not isinstance(fact, StandingChanged)}
     if transaction is not None:
-        touched.append(transaction.account)
-    return {id_: _shown(state, id_) for id_ in sorted(set(touched))}
+        touched.add(transaction.account)
+    return {id_: _shown(state, id_) for id_ in sorted(touched)}
 
 
 def _shown(state: CustomerPoints, id_: str) -> dict[str, int]:

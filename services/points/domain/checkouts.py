@@ -14,6 +14,9 @@ from shared.contracts.events import Checkout, Event
 from shared.contracts.facts import PointsEarned, PointsFact, PointsSpent
 from shared.contracts.money import MINOR_MAX
 
+COUNTED = (PointsEarned, PointsSpent)
+"""A checkout states each at most once."""
+
 
 def decide_checkout(event: Event, state: CustomerPoints, program: Program) -> Decision:
     """Accepted at once: there is no pending mechanism yet (rule 12).
@@ -41,14 +44,15 @@ def transaction_of(event: Event, decision: Decision, program: Program) -> Transa
         return None
     rules = cast(AccountRules, program.account(event.account))
     currency = data.currency or program.currency
+    points = {type(fact): fact.points for fact in decision.facts if isinstance(fact, COUNTED)}
     return Transaction(
-        id=data.transaction_id,
-        account=rules.id,
-        total=total_of(data, currency, discounted=True),
-        currency=currency,
-        rewarded=sum(fact.points for fact in decision.facts if isinstance(fact, PointsEarned)),
-        burned=sum(fact.points for fact in decision.facts if isinstance(fact, PointsSpent)),
-        digest=event.digest,
+        data.transaction_id,
+        rules.id,
+        total_of(data, currency, discounted=True),
+        currency,
+        points.get(PointsEarned, 0),
+        points.get(PointsSpent, 0),
+        event.digest,
     )
 
 

@@ -1,8 +1,10 @@
 """The state of points for one customer: standing, accounts, the checkouts that a batch asks for."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from services.points.domain import lots
 from services.points.domain.accounts import Account
@@ -19,8 +21,7 @@ class Gone(NamedTuple):
     lot: Closed
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerPoints:
+class CustomerPoints(Struct, frozen=True, gc=False):
     """`standing` None: nobody has heard of the customer.
 
     `generation` grows when the customer is forgotten; what counts of the decisions begins at number
@@ -31,8 +32,8 @@ class CustomerPoints:
     standing: Standing | None = None
     generation: int = 1
     since: int = 0
-    accounts: Mapping[str, Account] = field(default_factory=dict)
-    checkouts: Mapping[str, FirstCheckout] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = {}
+    checkouts: Mapping[str, FirstCheckout] = {}
     gone: tuple[Gone, ...] = ()
 
     def account(self, id_: str) -> Account:

@@ -1,8 +1,9 @@
 """Evolve: the state after a fact. It takes over what the fact says and decides nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from services.points.domain import lots
 from services.points.domain.accounts import Account

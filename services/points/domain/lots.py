@@ -5,10 +5,11 @@ since is known. Earning needs no more; what uses or expires lots must know all o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from shared.contracts.facts import LotUse
 
@@ -22,8 +23,7 @@ class LotsNotLoaded(Exception):  # it names the state that was met
     """A rule met an account whose lots it had not asked for: a bug in `needs.py`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
+class Lot(Struct, frozen=True, gc=False):
     """Open points of one earning: `points` earned, `used` of them gone, `held` by reservations."""
 
     event: str
@@ -65,15 +65,14 @@ class Hidden(NamedTuple):
         return self.due is not None and self.due <= now
 
 
-@dataclass(frozen=True, slots=True)
-class Lots:
+class Lots(Struct, frozen=True, gc=False):
     """The open lots of one account, pages and lots in the order of making.
 
     `hidden`: stored lots exist that are not in `pages`; `closed`: lots that left since the state
     was last stored.
     """
 
-    pages: Mapping[int, tuple[Lot, ...]] = field(default_factory=dict)
+    pages: Mapping[int, tuple[Lot, ...]] = {}
     hidden: Hidden | None = None
     closed: tuple[Closed, ...] = ()
 

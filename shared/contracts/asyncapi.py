@@ -49,8 +49,11 @@ HEADERS: dict[str, Schema] = {
     "tenant": {"description": "Empty for a tick"},
     "customer": {"description": "Empty for a tick"},
     "content": {"pattern": "^[0-9a-f]{64}$|^$", "description": "HMAC of what was sent, in hex"},
-    "hops": {"pattern": "^[0-9]+$", "description": "How many events caused one another before it"},
-    "cause": {"description": "The id of the event that caused it; empty for none"},
+    "hops": {
+        "pattern": "^[0-9]+$",
+        "description": "How many events caused one another before it; missing: none",
+    },
+    "cause": {"description": "The id of the event that caused it; missing or empty: none"},
     "reply_to": {
         "pattern": "^[^/]+/[0-9]+$",
         "description": "Gateway instance and who waits there",
@@ -154,7 +157,8 @@ OPERATIONS = _operations()
 
 def _messages() -> dict[str, Message]:
     event, submitted = _ref("Logged"), (*_CLOUD_EVENT, *_CUSTOMER, "content", "hops")
-    chained = (*_CLOUD_EVENT, *_CUSTOMER, *_STAMPED, *_CHAINED, "hops", "cause")
+    chained = (*_CLOUD_EVENT, *_CUSTOMER, *_STAMPED, *_CHAINED)
+    caused = ("cause", "hops")
     answer = ("tenant", "ce_id", "reply_to")
     return {
         "SubmittedEvent": Message(
@@ -175,8 +179,10 @@ def _messages() -> dict[str, Message]:
             _ref("Tick"),
             ("content", "hops"),
         ),
-        "CustomersDecision": Message("What customers decided", chained, _ref("CustomersDecision")),
-        "PointsDecision": Message("What points decided", chained, _ref("PointsDecision")),
+        "CustomersDecision": Message(
+            "What customers decided", chained, _ref("CustomersDecision"), caused
+        ),
+        "PointsDecision": Message("What points decided", chained, _ref("PointsDecision"), caused),
         "Outcome": Message("What became of an event", answer, _ref("Outcome")),
         "Refusal": Message("Why an event was refused", answer, _ref("Problem")),
         "Waiting": Message("The customer is parked: the event waits", answer, _ref("Waiting")),

@@ -1,8 +1,18 @@
 """Kafka as the projectors use it: topics, the consumer's and the producer's settings."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -23,6 +33,8 @@ MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 ERRORS_ONLY = 3
 """The client's log level: it calls the guarantee below experimental at each start."""
 TOPICS_TIMEOUT_SECONDS = 30.0
+READ_MESSAGES = 1_000
+READ_SECONDS = 0.02
 
 
 def consumer_settings(settings: Settings, service: str) -> dict[str, str | int | bool]:
@@ -75,6 +87,66 @@ def open_consumer(settings: Settings, service: str) -> Consumer:
 def open_producer(settings: Settings, service: str) -> Producer:
     """The producer with which a worker announces."""
     return Producer(producer_settings(settings, settings.instance(service)))
+
+
+def open_reader(settings: Settings) -> Consumer:
+    """A consumer of no group: it is told what to read (`ends`, then `read_between`)."""
+    return Consumer(
+        {
+            "bootstrap.servers": settings.kafka_servers,
+            "group.id": settings.topic("reader"),
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,
+        }
+    )
+
+
+def ends(
+    reader: Consumer, topic: str, partitions: int, timeout_seconds: float
+) -> dict[int, tuple[int, int]]:
+    """The first and the next offset of each partition, in two questions for all of them. Raises
+    `KafkaException`."""
+    lows, highs = (
+        reader.offsets_for_times(
+            [TopicPartition(topic, partition, which) for partition in range(partitions)],
+            timeout=timeout_seconds,
+        )
+        for which in (OFFSET_BEGINNING, OFFSET_END)
+    )
+    for place in (*lows, *highs):
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return {
+        low.partition: (low.offset, high.offset) for low, high in zip(lows, highs, strict=True)
+    }
+
+
+def read_between(
+    reader: Consumer, topic: str, places: Mapping[int, tuple[int, int]], silent_seconds: float
+) -> Iterator[Message]:
+    """Each partition's messages from the first offset up to, but without, the second. Raises
+    `KafkaException`, also when nothing comes for so long."""
+    left = {partition: until for partition, (start, until) in places.items() if start < until}
+    reader.assign([TopicPartition(topic, p, places[p][0]) for p in left])
+    deadline = time.monotonic() + silent_seconds
+    while left:
+        for message in reader.consume(READ_MESSAGES, READ_SECONDS):
+            if (error := message.error()) is not None:
+                if error.retriable():
+                    continue
+                raise KafkaException(error)
+            deadline = time.monotonic() + silent_seconds
+            partition, offset = message.partition() or 0, message.offset() or 0
+            if offset < left.get(partition, 0):
+                yield message
+            if offset + 1 >= left.get(partition, 0):
+                left.pop(partition, None)
+        if time.monotonic() > deadline:
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"nothing of {topic} came")  # noqa: SLF001
+            )
+    reader.unassign()
 
 
 def create_topics(settings: Settings, config: Mapping[str, str] | None = None) -> list[str]:

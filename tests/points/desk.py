@@ -83,7 +83,7 @@ class Desk:
         self._build = build
         self._seqs: dict[int, int] = {}
         self._sent = 0
-        self._version = 0
+        self._versions: dict[str, int] = {}
         self.letters: list[str] = []
         """Why messages of committed batches are dead."""
         self.start()
@@ -101,14 +101,16 @@ class Desk:
 
     def configure(self, kind: str, id_: str, document: Document, tenant: str = "demo") -> None:
         """An active entity of the program, under which the events sent later are decided."""
-        self._version += 1
-        self.client[self.settings.database("program")].revisions.insert_one(
+        version = self._versions[tenant] = self._versions.get(tenant, 0) + 1
+        database = self.client[self.settings.database("program")]
+        database.heads.replace_one({"_id": tenant}, {"version": version}, upsert=True)
+        database.revisions.insert_one(
             {
-                "_id": f"{tenant}/{kind}/{id_}/{self._version}",
+                "_id": f"{tenant}/{kind}/{id_}/{version}",
                 "tenant": tenant,
                 "kind": kind,
                 "id": id_,
-                "version": self._version,
+                "version": version,
                 "status": "active",
                 "document": document,
             }
@@ -186,7 +188,7 @@ class Desk:
             "seq": str(seq),
             "lineage": LINEAGE,
             "recorded_at": at,
-            "program": str(self._version),
+            "program": str(self._versions.get(event.tenant, 0)),
             "hops": "0",
             "reply_to": f"gateway-1/{self._sent}",
         }

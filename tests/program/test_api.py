@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from starlette.testclient import TestClient
 
 from services.program.api import NOT_BUILT
+from shared.runtime.ports import BrokenInvariant
 from shared.runtime.programs import Programs
 from shared.runtime.settings import Settings
 from tests.program.conftest import ACCOUNT, Client
@@ -325,6 +326,20 @@ def test_a_version_is_exactly_the_revisions_up_to_it(
     mains = [entities["accounts"]["main"] for entities in seen[1:]]
     assert [main["document"]["family"] for main in mains] == [False, False, True, True]
     assert [main["status"] for main in mains] == ["inactive", "inactive", "inactive", "active"]
+
+
+def test_a_version_that_the_program_does_not_have_stops_who_asks_for_it(
+    call: Client, program_settings: Settings
+) -> None:
+    call("PUT", "accounts/main", ACCOUNT)
+    with MongoClient[Any](program_settings.mongo_url) as client:
+        programs = Programs(client[program_settings.database("program")])
+        assert programs.at(call.tenant, 2)
+        lost = rf"tenant {call.tenant} .* version 3 .* ends at version 2: .*laurel recover journal"
+        with pytest.raises(BrokenInvariant, match=lost):
+            programs.at(call.tenant, 3)
+        call("POST", "accounts/main/activate")
+        assert programs.at(call.tenant, 3)["accounts"]["main"]["status"] == "active"
 
 
 def test_the_description_refers_to_nothing_that_is_missing(call: Client) -> None:

@@ -1,5 +1,6 @@
 """The journal: the one sequencer. Drops repeats, numbers the rest, stamps, stores, announces."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,12 +10,11 @@ from bson.binary import Binary
 
 from services.ingest.domain.admission import NotOurs, Submission, admit
 from services.ingest.domain.sequence import Sequence as Log
-from services.ingest.domain.sequence import chained, clamp, milliseconds, record
-from services.ingest.repository import JournalRepository
-from shared.contracts.batches import batch_id
+from services.ingest.domain.sequence import clamp, milliseconds, tick_id
+from services.ingest.repository import JournalRepository, batch_document
 from shared.contracts.identity import dedupe_key
-from shared.contracts.outcomes import instant
 from shared.contracts.problems import problem
+from shared.runtime import metrics
 from shared.runtime.deciding import encode, outcome_message
 from shared.runtime.log import log_message
 from shared.runtime.messages import TICK
@@ -86,6 +86,7 @@ class Sequenced:
     _events: dict[int, list[Document]] = field(default_factory=dict)
     _answers: list[Outgoing] = field(default_factory=list)
     _batches: list[Document] = field(default_factory=list)
+    _results: Counter[str] = field(default_factory=Counter)
 
     @property
     def dead(self) -> Sequence[Dead]:
@@ -106,14 +107,17 @@ class Sequenced:
         """Numbers a new event; returns its document, not yet stamped with the program."""
         if partition not in self._logs:
             self._logs[partition] = _log(self.cursors[partition])
+        self._results["recorded"] += 1
         return self._add(self._logs[partition], event_document(submission))
 
     def repeat(self, submission: Submission, first: Document) -> None:
         """An id that is known: the first outcome for the same content, a conflict for another."""
+        same = first["content"] == submission.content
+        self._results["repeated" if same else "conflict"] += 1
         if not submission.reply_to:
             return
         answer: Mapping[str, object]
-        if first["content"] == submission.content:
+        if same:
             answer = {
                 "id": submission.id,
                 "repeat_of": {"partition": first["partition"], "seq": first["seq"]},
@@ -156,7 +160,9 @@ class Sequenced:
         yield from self._answers
 
     def committed(self) -> None:
-        """Nothing is cached."""
+        """Counted once, however often the batch was decided; nothing is cached."""
+        for result, count in self._results.items():
+            metrics.JOURNAL_EVENTS.labels(result).inc(count)
 
     def _add(self, log: Log, event: Document) -> Document:
         event["partition"] = log.partition
@@ -167,17 +173,9 @@ class Sequenced:
         return event
 
     def _batch(self, partition: int, events: list[Document]) -> Document:
-        previous = _log(self.cursors[partition]).hash
-        digest = chained(previous, [record(event) for event in events])
         cursor = self.cursors[partition]
-        return {
-            "_id": batch_id(partition, events[0]["seq"]),
-            "count": len(events),
-            "keys": [event["_id"] for event in events],
-            "hash": Binary(digest),
-            "previous_hash": Binary(previous),
-            "inbox_next": self.inbox_next.get(partition, cursor.next.get("events.inbox", 0)),
-        }
+        inbox_next = self.inbox_next.get(partition, cursor.next.get("events.inbox", 0))
+        return batch_document(partition, events, _log(cursor).hash, inbox_next)
 
     def _marked(self) -> Iterator[dict[str, Any]]:
         for batch, (partition, log) in zip(self._batches, self._by_partition(), strict=True):
@@ -211,10 +209,10 @@ def event_document(submission: Submission) -> Document:
 
 def tick_document(partition: int, as_of: datetime, previous: datetime | None) -> Document:
     """A tick is stored like an event, of no tenant and no customer."""
-    tick_id = f"~tick:{partition}:{instant(as_of)}"
+    id_ = tick_id(partition, as_of)
     return {
-        "_id": Binary(dedupe_key("", tick_id)),
-        "id": tick_id,
+        "_id": Binary(dedupe_key("", id_)),
+        "id": id_,
         "tenant": "",
         "customer": "",
         "action": TICK,

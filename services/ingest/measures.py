@@ -1,6 +1,6 @@
 """What the gateway counts; labels are closed sets: the codes of problems, never an id."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from shared.contracts.problems import KINDS
 
@@ -24,3 +24,10 @@ WAIT_SECONDS = Histogram(
     "From the acknowledgement until the outcomes are there or the time is up",
     buckets=_SECONDS,
 )
+QUEUE_FULL = Counter(
+    "laurel_gateway_queue_full", "Events refused since too many wait for the broker"
+)
+QUEUE = Gauge(
+    "laurel_gateway_queue_messages", "Events handed to the producer and not yet acknowledged"
+)
+KAFKA_AWAY = Gauge("laurel_gateway_kafka_away", "1 while no broker answers, else 0")

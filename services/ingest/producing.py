@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from services.ingest import measures
 from services.ingest.pump import Pump
 from shared.contracts.topics import INBOX
 from shared.runtime.kafka import producer_settings
@@ -75,6 +76,8 @@ class Producing:
         self._away = False
         self._acknowledged_at = 0.0
         self._probing: asyncio.Task[None] | None = None
+        measures.QUEUE.set_function(lambda: self._awaited)
+        measures.KAFKA_AWAY.set_function(lambda: self._away)
 
     async def __aenter__(self) -> Self:
         self._probing = asyncio.create_task(self._probe())
@@ -129,6 +132,7 @@ class Producing:
                 on_delivery=partial(self._delivered, sending, index),
             )
         except BufferError:
+            measures.QUEUE_FULL.inc()
             sending.fail(index, None)
             sending.settle()
         except KafkaException as error:

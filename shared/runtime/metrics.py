@@ -1,6 +1,14 @@
-"""Every metric of the workers, in one place; the unit is in the name, labels are closed sets."""
+"""Every metric of workers and HTTP services; the unit is in the name, labels are closed sets.
 
-from prometheus_client import Counter, Gauge, Histogram
+What each means and when to worry: `docs/operating/metrics.md`. The gateway has some of its own.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+VERSION = "0.1.0"
+"""Of the code that runs; as in pyproject.toml."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -34,3 +42,33 @@ LAG_SECONDS = Gauge(
 )
 PARKED_CUSTOMERS = Gauge("laurel_parked_customers", "Customers parked now", ["service"])
 PARKED_EVENTS = Gauge("laurel_parked_events", "Events of parked customers that wait", ["service"])
+JOURNAL_EVENTS = Counter(
+    "laurel_journal_events", "Events that reached the journal, by what they were", ["result"]
+)
+READY = Gauge("laurel_ready", "1 while this worker serves, else 0", ["service"])
+PARTITIONS_CONFIGURED = Gauge(
+    "laurel_partitions_configured", "Partitions that all workers own together", ["service"]
+)
+HTTP_REQUESTS = Counter("laurel_http_requests", "Requests by class of status", ["status"])
+HTTP_SECONDS = Histogram(
+    "laurel_http_seconds",
+    "From a request's headers to the last byte of its answer",
+    buckets=(*_SECONDS, 10, 30),
+)
+BUILD = Info("laurel_build", "The version that runs")
+
+
+def begin(service: str, topics: Iterable[str], partitions: int) -> None:
+    """A worker starts: what is counted begins at 0, or the first dead letter would be no increase.
+
+    An alert looks at increases; a series that appears with 1 has none.
+    """
+    BUILD.info({"version": VERSION})
+    PARTITIONS_CONFIGURED.labels(service).set(partitions)
+    for counter in (DROPPED, RESENT, FENCED):
+        counter.labels(service)
+    for reason in ("fenced", "conflict", "unavailable"):
+        REDONE.labels(service, reason)
+    for topic in topics:
+        DEAD.labels(service, topic)
+        MESSAGES.labels(service, topic)

@@ -10,7 +10,7 @@ from types import FrameType
 import structlog
 from pymongo import MongoClient
 
-from shared.runtime import health, logs
+from shared.runtime import health, logs, metrics
 from shared.runtime.announcing import Announcer
 from shared.runtime.archive import Archive
 from shared.runtime.faults import Reached, nothing
@@ -67,9 +67,14 @@ def run(worker: Worker, settings: Settings, reached: Reached = nothing) -> int:
     try:
         with opened(worker, settings, log, reached) as projector, ExitStack() as stack:
             _stop_on_signals(projector)
+            alive, ready = _alive(projector), _ready(projector)
+            metrics.begin(
+                worker.service, [item.topic for item in worker.inputs], settings.partitions
+            )
+            metrics.READY.labels(worker.service).set_function(lambda: float(not ready()))
             if settings.health_port:
-                checks = (_alive(projector), _ready(projector))
-                stack.enter_context(health.serving(settings.host, settings.health_port, *checks))
+                probes = health.serving(settings.host, settings.health_port, alive, ready)
+                stack.enter_context(probes)
             log.info("started", namespace=settings.namespace, partitions=settings.partitions)
             projector.run()
     except Exception as error:

@@ -14,6 +14,7 @@ from services.ingest.domain.sequence import GENESIS, chained, record
 from services.ingest.journal import Journal, Sequenced
 from services.ingest.repository import JournalRepository
 from shared.contracts.partitions import partition_of
+from shared.runtime import metrics
 from shared.runtime.chains import moved, take
 from shared.runtime.messages import INBOX_INPUT, is_tick, read_event, read_tick
 from shared.runtime.mongo import MongoStore, open_client
@@ -185,3 +186,16 @@ def test_what_is_sent_again_is_what_was_sent(desk: Desk) -> None:
 
 def _header(item: Message | Outgoing, name: str) -> str:
     return item.headers[name] if isinstance(item, Message) else _texts(item)[name]
+
+
+def test_a_batch_counts_what_its_events_were_once_it_is_committed(desk: Desk) -> None:
+    def counted() -> list[float]:
+        results = ("recorded", "repeated", "conflict")
+        return [metrics.JOURNAL_EVENTS.labels(result)._value.get() for result in results]
+
+    before = counted()
+    messages = [desk.message("e-1"), desk.message("e-1"), desk.message("e-1", points=6)]
+    work = desk.batch(messages)
+    assert counted() == before
+    work.committed()
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]

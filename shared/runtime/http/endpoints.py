@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shared.runtime.http.counting import Counting
 from shared.runtime.http.docs_page import docs_routes
 from shared.runtime.http.paths import Segments
 from shared.runtime.http.problems import Problem, handle_problems
@@ -36,6 +37,7 @@ def install(
     """
     handle_problems(app, unavailable)
     app.add_middleware(Segments)
+    app.add_middleware(Counting)
     app.router.redirect_slashes = False
     app.router.routes += [*_probes(ready, registry), *docs_routes(title, openapi)]
 

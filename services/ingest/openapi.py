@@ -56,7 +56,8 @@ def description() -> Mapping[str, Any]:
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-            "responses": problem_components(REFUSED)["responses"],
+            "headers": _RATE_LIMIT,
+            "responses": _refused(),
             "schemas": _schemas(),
         },
     }
@@ -112,12 +113,42 @@ _PREFER = {
 _APPLIED = {
     "Preference-Applied": {"schema": _TEXT, "description": "The wait that was asked for"},
 }
+_RATE_LIMIT = {
+    "RateLimit-Policy": {
+        "schema": {"type": "string", "examples": ['"default";q=200000;w=2']},
+        "description": "What this key may send: `q` events at once after a pause of `w` seconds, "
+        "over time `q` in each `w`. A batch counts as all of its events, whatever becomes of them. "
+        "A larger batch passes after such a pause and is paid for by a longer one.",
+    },
+    "RateLimit": {
+        "schema": {"type": "string", "examples": ['"default";r=199999;t=1']},
+        "description": "`r` events are left to this key; in `t` seconds there are more.",
+    },
+}
+_UNLIMITED = {401, 403, 500}
+"""Nobody is known yet to whom a rate applies, or nobody knows anything any more."""
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}
 
 
 def _answer(text: str, schema: str, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    more = {"headers": dict(headers)} if headers else {}
-    return {"description": text, **more, "content": {_JSON: {"schema": _ref(schema)}}}
+    known = {**(headers or {}), **_rate_limit()}
+    return {"description": text, "headers": known, "content": {_JSON: {"schema": _ref(schema)}}}
+
+
+def _refused() -> dict[str, Any]:
+    """Problems by name; where the key is known, they tell what it has left too."""
+    answers = problem_components(REFUSED)["responses"]
+    known = problem_components(set(REFUSED) - _UNLIMITED)["responses"]
+    return {
+        name: answer | {"headers": answer.get("headers", {}) | _rate_limit()}
+        if name in known
+        else answer
+        for name, answer in answers.items()
+    }
+
+
+def _rate_limit() -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in _RATE_LIMIT}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -243,3 +243,22 @@ def test_a_rate_of_0_sets_no_limit_and_tells_nothing(
         answers = [batch(client, 1000) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert "ratelimit" not in answers[0].headers
+
+
+def test_the_description_tells_of_the_rate_wherever_a_key_is_known(limited: httpx2.Client) -> None:
+    document = limited.get("/openapi.json").json()
+    refused = document["components"]["responses"]
+    assert "Retry-After" in refused["TooManyRequests"]["headers"]
+    for path in ("/v1/events", "/v1/events/batch"):
+        answers = document["paths"][path]["post"]["responses"]
+        whole = {
+            status: refused.get(answer.get("$ref", "").rpartition("/")[2], answer)
+            for status, answer in answers.items()
+        }
+        told = {
+            status
+            for status, answer in whole.items()
+            if {"RateLimit", "RateLimit-Policy"} <= answer.get("headers", {}).keys()
+        }
+        assert {"200", "202", "400", "422", "429", "503"} <= told
+        assert not {"401", "403", "500"} & told

@@ -52,6 +52,7 @@ class Owner:
     _mark: int = field(init=False)
     _last: int = 0
     _mark_met: bool = False
+    _overtaken: set[str] = field(default_factory=set)
     _next: Document | None = None
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class Owner:
         at = number(self.part.partition, seq)
         self.here, self.waits = None, self.parked.meet(event, at)
         for decision in self._before(seq + 1):
-            origin = self.parked.decided(decision["_id"])
+            origin = self.parked.decided(decision)
             if origin is None:
                 if not self._is_own(decision, event):
                     continue
@@ -106,7 +107,7 @@ class Owner:
 
     def _without_event(self, seq: int | None) -> None:
         for decision in self._before(seq):
-            if self.parked.decided(decision["_id"]) is None:
+            if self.parked.decided(decision) is None:
                 where = position(*place(decision["_id"]))
                 sentence = f"stands at {where}, where no event is stored"
                 self._differ(customer_of(decision), decision["_id"], sentence)
@@ -128,7 +129,8 @@ class Owner:
             self._differ(key, id_, f"is not the first at {where}, though it decides its event")
         if self.waits:
             self._differ(key, id_, "decides an event that waits parked")
-        elif self.parked.waits[key]:
+        elif self.parked.waits[key] and key not in self._overtaken:
+            self._overtaken.add(key)  # all that follow would say the same
             self._differ(key, id_, "was decided while an earlier event of its customer waits")
         return True
 

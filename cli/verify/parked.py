@@ -43,19 +43,25 @@ class Parked:
             expected["value"] = event["body"].encode()
             self._first.setdefault(key, record)
             self._waiting[key] += 1
+        elif (decision := record["decision"]) in self.origins:
+            sentence = f"names the decision {decision}, as another does"
+            self.found.differ(self.where, key, at, sentence)
         else:
-            self.origins[record["decision"]] = event
+            self.origins[decision] = event
         if wrong := unlike(record, expected):
             self.found.differ(self.where, key, at, wrong)
         self.waits[key] += 1
         return True
 
-    def decided(self, decision: int) -> Document | None:
-        """The event that waited for the decision of this number; `None`: it is decided at its own
+    def decided(self, decision: Document) -> Document | None:
+        """The event that waited for this decision; `None`: none did, it was decided at its own
         place."""
-        event = self.origins.pop(decision, None)
+        event = self.origins.pop(decision["_id"], None)
         if event is not None:
             self.waits[customer_of(event)] -= 1
+            if event["id"] != decision["event"]:
+                sentence = f"names the decision {decision['_id']}, which is another event's"
+                self.found.differ(self.where, customer_of(event), _own(event), sentence)
         return event
 
     def finish(self) -> None:
@@ -65,8 +71,7 @@ class Parked:
             self.found.differ(self.where, customer_of(record), at, sentence)
         for decision, event in self.origins.items():
             sentence = f"waited for the decision {decision}, which is not stored"
-            at = number(event["partition"], event["seq"])
-            self.found.differ(self.where, customer_of(event), at, sentence)
+            self.found.differ(self.where, customer_of(event), _own(event), sentence)
         for key, record in self._first.items():
             if key not in self.customers:
                 sentence = "waits, but its customer is not parked"
@@ -87,6 +92,11 @@ class Parked:
         if customer["first"] > first["_id"]:
             wrong = f"first is {customer['first']}, but {first['_id']} waits"
         return wrong
+
+
+def _own(event: Document) -> int:
+    """The number that stands for its own place in the log."""
+    return number(event["partition"], event["seq"])
 
 
 def parked_of(

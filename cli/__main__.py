@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import customer, dead, demo, lag, load, parked, stack, topics
+from cli import customer, dead, demo, lag, load, parked, rebuild, recover, stack, topics
 from cli.problems import CommandError
 from cli.verify.command import verify
 from deploy.local.problems import StackError
@@ -23,6 +23,8 @@ for command in (demo.demo, load.load, customer.customer, topics.topics, lag.lag,
     app.command()(command)
 app.add_typer(dead.app, name="dead")
 app.add_typer(parked.app)
+app.add_typer(rebuild.app, name="rebuild")
+app.add_typer(recover.app)
 
 
 def main() -> None:

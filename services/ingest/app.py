@@ -6,6 +6,7 @@ from pymongo import MongoClient
 
 from services.ingest.journal import Journal
 from services.ingest.repository import JournalRepository
+from services.ingest.tail import refuse_if_behind
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.messages import INBOX_INPUT
 from shared.runtime.mongo import CODEC, MAJORITY
@@ -15,7 +16,9 @@ from shared.runtime.worker import Worker, run
 
 
 def build_journal(settings: Settings, client: MongoClient[Document]) -> Journal:
-    """The journal's handler on its database, with the machine's clock."""
+    """The journal's handler on its database, with the machine's clock. Raises `LogAhead` where the
+    database is older than the log."""
+    refuse_if_behind(settings, client)
     database = client.get_database(
         settings.database("journal"), codec_options=CODEC, write_concern=MAJORITY
     )

@@ -10,11 +10,9 @@ from bson.binary import Binary
 
 from services.ingest.domain.admission import NotOurs, Submission, admit
 from services.ingest.domain.sequence import Sequence as Log
-from services.ingest.domain.sequence import chained, clamp, milliseconds, record
-from services.ingest.repository import JournalRepository
-from shared.contracts.batches import batch_id
+from services.ingest.domain.sequence import clamp, milliseconds, tick_id
+from services.ingest.repository import JournalRepository, batch_document
 from shared.contracts.identity import dedupe_key
-from shared.contracts.outcomes import instant
 from shared.contracts.problems import problem
 from shared.runtime import metrics
 from shared.runtime.deciding import encode, outcome_message
@@ -175,17 +173,9 @@ class Sequenced:
         return event
 
     def _batch(self, partition: int, events: list[Document]) -> Document:
-        previous = _log(self.cursors[partition]).hash
-        digest = chained(previous, [record(event) for event in events])
         cursor = self.cursors[partition]
-        return {
-            "_id": batch_id(partition, events[0]["seq"]),
-            "count": len(events),
-            "keys": [event["_id"] for event in events],
-            "hash": Binary(digest),
-            "previous_hash": Binary(previous),
-            "inbox_next": self.inbox_next.get(partition, cursor.next.get("events.inbox", 0)),
-        }
+        inbox_next = self.inbox_next.get(partition, cursor.next.get("events.inbox", 0))
+        return batch_document(partition, events, _log(cursor).hash, inbox_next)
 
     def _marked(self) -> Iterator[dict[str, Any]]:
         for batch, (partition, log) in zip(self._batches, self._by_partition(), strict=True):
@@ -219,10 +209,10 @@ def event_document(submission: Submission) -> Document:
 
 def tick_document(partition: int, as_of: datetime, previous: datetime | None) -> Document:
     """A tick is stored like an event, of no tenant and no customer."""
-    tick_id = f"~tick:{partition}:{instant(as_of)}"
+    id_ = tick_id(partition, as_of)
     return {
-        "_id": Binary(dedupe_key("", tick_id)),
-        "id": tick_id,
+        "_id": Binary(dedupe_key("", id_)),
+        "id": id_,
         "tenant": "",
         "customer": "",
         "action": TICK,

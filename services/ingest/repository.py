@@ -1,13 +1,16 @@
 """The journal's documents: events that never change, batches that chain them, the log's name."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from uuid import uuid4
 
 from bson.binary import Binary
 from pymongo import ReturnDocument
 from pymongo.database import Database
 
+from services.ingest.domain.sequence import chained, record, tick_id
 from shared.contracts.batches import batch_id
+from shared.contracts.identity import dedupe_key
 from shared.runtime.mongo import store_errors
 from shared.runtime.ports import Document, Transaction
 
@@ -33,6 +36,21 @@ class JournalRepository:
         )
         return str((log or {})["lineage"])
 
+    def known_lineage(self) -> str:
+        """The same, where it has been made; else empty."""
+        return str((self._log.find_one({"_id": "log"}) or {"lineage": ""})["lineage"])
+
+    def adopt(self, lineage: str) -> None:
+        """Takes the name of a log over, in a database that has no name yet."""
+        self._log.insert_one({"_id": "log", "lineage": lineage})
+
+    def ticks(self, at: Mapping[int, datetime]) -> list[Document]:
+        """The tick of this instant in each partition; found by their keys."""
+        keys = [
+            Binary(dedupe_key("", tick_id(partition, as_of))) for partition, as_of in at.items()
+        ]
+        return list(self._events.find({"_id": {"$in": keys}}))
+
     def known(self, keys: Iterable[bytes]) -> dict[bytes, Document]:
         """Of events with these keys: `content`, `partition`, `seq`, by key."""
         wanted = {"_id": {"$in": [Binary(key) for key in keys]}}
@@ -55,3 +73,17 @@ class JournalRepository:
         """Writes a batch; an event that exists by now makes it a `Conflict`."""
         transaction.insert(EVENTS, events)
         transaction.insert(BATCHES, batches)
+
+
+def batch_document(
+    partition: int, events: Sequence[Document], previous: bytes, inbox_next: int
+) -> Document:
+    """The batch that holds these events, chained to the hash before it."""
+    return {
+        "_id": batch_id(partition, events[0]["seq"]),
+        "count": len(events),
+        "keys": [event["_id"] for event in events],
+        "hash": Binary(chained(previous, [record(event) for event in events])),
+        "previous_hash": Binary(previous),
+        "inbox_next": inbox_next,
+    }

@@ -46,6 +46,11 @@ class Sequence:
         return minute if self.ticked is None or minute > self.ticked else None
 
 
+def tick_id(partition: int, as_of: datetime) -> str:
+    """The event id of a tick: one for each minute and partition."""
+    return f"~tick:{partition}:{instant(as_of)}"
+
+
 def milliseconds(moment: datetime) -> datetime:
     """What MongoDB and the wire can hold: UTC, whole milliseconds."""
     moment = moment.astimezone(UTC)

@@ -1,6 +1,6 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-fast check contracts bench bench-soak profile up down status logs reset format
+.PHONY: help install lock demo test test-fast test-faults check contracts bench bench-soak profile up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
 PYTHON ?=
@@ -50,6 +50,10 @@ test: install ## run every test with coverage, on a Kafka and a mongod of their 
 
 test-fast: install ## run the tests that need no server
 	@$(python) -m pytest -m "not servers"
+
+test-faults: install ## kill, freeze, cut off and slow down what runs, for twenty minutes, and report it
+	@$(python) -m pytest tests/faults -m "faults or faults_long"; code=$$?; \
+		echo "The report: tests/faults/out/report.md"; exit $$code
 
 check: install ## check format, lint, types, imports between packages, and the architecture
 	@.venv/bin/ruff format --check .

@@ -48,7 +48,7 @@ class Clients:
         self._url = url
         self._over = threading.Event()
         self._lock = threading.Lock()
-        ways = {"single": (1, {}), "waiting": (1, {"Prefer": "wait=2"}), "batch": (BATCH, {})}
+        ways = {"single": (1, {}), "waiting": (1, {"Prefer": "wait=5"}), "batch": (BATCH, {})}
         self._threads = [
             threading.Thread(target=self._run, args=(name, customers, *way), name=name, daemon=True)
             for name, way in ways.items()

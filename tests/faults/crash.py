@@ -24,6 +24,12 @@ SETTLED_SECONDS = 120.0
 LOAD_EVENTS = 1_000_000
 """As many as it takes: the load ends when every step has had its kill."""
 
+DID = (
+    "Each service kills itself at each step of its loop while events stream, 5 % of them repeats, "
+    "and is started again at once. Then points freezes (SIGSTOP) with a decided batch in hand "
+    "until another worker has its partitions, and wakes up."
+)
+
 
 @dataclass(frozen=True)
 class Ordeal:
@@ -57,14 +63,12 @@ class Crashes:
         """Steps of the loop at which no service was killed."""
         return [at for at in itertools.product(WORKERS, STEPS) if not self.hits[at]]
 
-    def section(self, title: str) -> Section:
+    def section(self, title: str, did: str = DID) -> Section:
         """For the report."""
         rows = [[name, *(self.hits[name, step] for step in STEPS)] for name in WORKERS]
         return Section(
             title=title,
-            did="Each service kills itself at each step of its loop while events stream, 5 % of "
-            "them repeats, and is started again at once. Then points freezes (SIGSTOP) with a "
-            "decided batch in hand until another worker has its partitions, and wakes up.",
+            did=did,
             facts={"events": f"{self.sent:,}", **self.frozen},
             tables=[
                 table(["hits", *STEPS], rows),

@@ -38,5 +38,6 @@ def test_the_crash_test_finds_the_lack_of_each_device(
 ) -> None:
     ordeal = replace(REVEALED_BY[mutation], events=500, kills_seconds=30, refused_seconds=3)
     crashes = crash_test(settings, tmp_path, ordeal, mutation)
-    report.add(crashes.section(f"The same with a defect: {mutation.replace('_', ' ')}"))
+    title = f"The same with a defect: {mutation.replace('_', ' ')}"
+    report.add(crashes.section(title, "Over as soon as the defect has shown itself."))
     assert [found for found in crashes.differences if ordeal.evidence in found]

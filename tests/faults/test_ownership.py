@@ -31,7 +31,7 @@ def test_a_worker_that_stays_dead_is_replaced_by_the_one_beside_it(
 def test_workers_that_come_and_go_change_nothing(
     settings: Settings, tmp_path: Path, report: Report
 ) -> None:
-    section = storm(settings, tmp_path, Storm(["points", "journal"], steady_seconds=1))
+    section = storm(settings, tmp_path, Storm(["points", "journal"], steady_seconds=3))
     report.add(section)
     assert section.differences == []
 

@@ -29,12 +29,12 @@ from cli.positions import (
 from cli.records import Records, RecordsMissing, Span, at_ms
 from shared.contracts.outcomes import instant
 from shared.runtime.mongo import open_client
+from shared.runtime.parking import CUSTOMERS
 from shared.runtime.settings import Settings
 
 WATCH_SECONDS = 1.0
 PEEK_SECONDS = 3.0
 """For all the messages whose age is asked together."""
-PARKED = "parked_customers"
 _TOTALS: list[dict[str, Any]] = [
     {"$sort": {"since": 1}},
     {
@@ -160,7 +160,7 @@ def parked(mongo: Mongo, settings: Settings) -> list[Parked]:
     return [
         Parked(service, total["customers"], total["events"], _oldest(total["oldest"]))
         for service in services_of(mongo, settings)
-        for total in mongo[settings.database(service)][PARKED].aggregate(_TOTALS)
+        for total in mongo[settings.database(service)][CUSTOMERS].aggregate(_TOTALS)
     ]
 
 

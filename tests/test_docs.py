@@ -75,7 +75,7 @@ def _none(findings: list[str]) -> None:
     assert not findings, "\n" + "\n".join(findings)
 
 
-def _anchors(text: str) -> set[str]:
+def anchors(text: str) -> set[str]:
     """The headings of a document as links name them."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -91,7 +91,7 @@ def test_every_link_leads_somewhere(document: Document) -> None:
         target = (document.path.parent / place).resolve() if place else document.path
         if not target.is_relative_to(ROOT) or not target.exists():
             findings.append(f"{document.name}: {link}: no such file")
-        elif anchor and anchor not in _anchors(target.read_text(encoding="utf-8")):
+        elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
             findings.append(f"{document.name}: {link}: no such heading")
     _none(findings)
 

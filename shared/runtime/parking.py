@@ -40,12 +40,15 @@ class Parking:
             self._events.create_index([("tenant", 1), ("customer", 1), ("_id", 1)])
             self._customers.create_index([("partition", 1)])
 
-    def waiting(self, partitions: Iterable[int]) -> dict[str, Document]:
+    def waiting(self, partitions: Collection[int]) -> dict[str, Document]:
         """The parked customers of these partitions, by `tenant/customer`."""
         found: dict[str, Document] = {}
+        unread = [partition for partition in partitions if partition not in self._waiting]
+        for partition in unread:
+            self._waiting[partition] = self._read(partition)
+        if unread:
+            self._report()  # a worker that starts anew has them still
         for partition in partitions:
-            if partition not in self._waiting:
-                self._waiting[partition] = self._read(partition)
             found |= self._waiting[partition]
         return found
 

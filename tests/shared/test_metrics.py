@@ -13,6 +13,9 @@ from starlette.testclient import TestClient
 
 from shared.runtime import metrics
 from shared.runtime.http import install
+from shared.runtime.mongo import open_client
+from shared.runtime.parking import Parking
+from shared.runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +37,21 @@ def test_a_worker_counts_from_zero_so_that_the_first_dead_letter_is_an_increase(
     assert _value("laurel_batches_redone_total", reason="unavailable", **service) == 0
     assert _value("laurel_partitions_configured", **service) == 8
     assert _value("laurel_build_info", version=metrics.VERSION) == 1
+
+
+def test_a_worker_that_starts_anew_still_tells_who_is_parked(settings: Settings) -> None:
+    with open_client(settings) as mongo:
+        database = mongo[settings.database("points")]
+        database.parked_customers.insert_many(
+            {"_id": f"demo/c-{number}", "partition": number, "waiting": 10} for number in range(3)
+        )
+        parking = Parking("a-parking-service", database)
+        parking.waiting({0, 1})
+        service = {"service": "a-parking-service"}
+        assert _value("laurel_parked_customers", **service) == 2
+        assert _value("laurel_parked_events", **service) == 20
+        parking.forget([0])
+        assert _value("laurel_parked_customers", **service) == 1
 
 
 async def _answer(request: Request) -> Response:

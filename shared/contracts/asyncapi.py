@@ -12,6 +12,8 @@ Schema = dict[str, Any]
 PARTITIONS = 8
 """Of each topic where `LAUREL_PARTITIONS` says nothing else."""
 
+COMMAND = "laurel"
+"""The operator's command line: unparks customers, puts dead letters back."""
 _DEAD_LETTER = "DeadLetter"
 
 
@@ -120,6 +122,7 @@ def _operations() -> tuple[Operation, ...]:
     }
     sends = [
         Operation("gateway", "send", inbox, ("SubmittedEvent",)),
+        Operation(COMMAND, "send", inbox, ("SubmittedEvent",)),
         Operation("journal", "send", log, ("LoggedEvent", "Tick")),
         Operation("journal", "send", outcomes, ("Repeat", "Refusal")),
         *(Operation(one, "send", own_facts[one], _of(own_facts[one])) for one in owners),

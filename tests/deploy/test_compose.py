@@ -288,9 +288,13 @@ for name in {modules}:
 
 def test_prometheus_asks_every_process_at_its_own_port() -> None:
     document = yaml.safe_load((COMPOSE / "prometheus.yml").read_text(encoding="utf-8"))
-    [job] = document["scrape_configs"]
-    targets = {target for group in job["static_configs"] for target in group["targets"]}
-    assert targets == {f"{service.name}:{port_of(service)}" for service in SERVICES}
+    asked = {job["job_name"]: job["static_configs"] for job in document["scrape_configs"]}
+    assert asked == {
+        f"laurel-{service.name}": [{"targets": [f"{service.name}:{port_of(service)}"]}]
+        for service in SERVICES
+    }
+    # The rules are mounted where they are looked for.
+    assert document["rule_files"] == ["/etc/prometheus/laurel/alerts.yml"]
 
 
 def test_the_dashboard_shows_metrics_that_exist() -> None:

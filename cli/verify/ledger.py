@@ -229,7 +229,7 @@ def _unbalanced(customer: Customer, decision: Document) -> str:
         return f"shows balances of {sorted(stated)}, but touches {sorted(touched)}"
     for id_, account in accounts.items():
         if stated[id_] != (balances := account.balances()):
-            return f"balances of account {id_} after it: {unlike(stated[id_], balances)}"
+            return f"account {id_} as shown after it: {unlike(stated[id_], balances)}, by the facts"
         if wrong := impossible(account):
             return f"leaves account {id_} with {wrong}"
     return ""

@@ -106,10 +106,9 @@ def _wrong(document: Document, profile: Profile, partition: int) -> str:
         "partition": partition,
         "standing": profile.standing,
         "generation": profile.generation,
+        "since": began(profile.forgotten),
         "opted_in_at": profile.opted_in_at,
         "reason": profile.reason,
         "labels": profile.labels,
     }
-    if document["since"] not in began(profile.forgotten):
-        return f"since is {document['since']}, but the former one ended with {profile.forgotten}"
     return unlike(document, expected)

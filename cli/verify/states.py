@@ -1,7 +1,7 @@
 """The stored state of points beside the ledger: balances, pages of open lots, closed lots."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,13 +9,14 @@ from cli.verify.documents import UNREADABLE, unlike
 from cli.verify.findings import Findings
 from cli.verify.ledger import PAGE_LOTS, Account, Customer, Ledger, Lot
 from cli.verify.snapshot import Part
-from shared.contracts.decisions import number, place
 from shared.runtime.ports import Document
 
 STATES = "points.states"
 LOTS = "points.lots"
 CLOSED = "points.closed"
 CLOSED_SEPARATOR = "\x1f"
+NAMED_MAX = 5
+"""Lots that one sentence names."""
 KEPT = ("score", "spent", "pending", "reserved", "expired", "made")
 
 
@@ -68,11 +69,10 @@ def _wrong(
         "partition": partition,
         "standing": customer.standing,
         "generation": customer.generation,
+        "since": began(customer.forgotten),
     }
     if wrong := unlike(state, expected):
         yield wrong
-    if state["since"] not in began(customer.forgotten):
-        yield f"since is {state['since']}, but the former one ended with {customer.forgotten}"
     accounts: dict[str, Document] = state["accounts"]
     if accounts.keys() != customer.accounts.keys():
         yield f"has accounts {sorted(accounts)}, not {sorted(customer.accounts)}"
@@ -83,13 +83,10 @@ def _wrong(
                 yield f"account {id_}: {sentence}"
 
 
-def began(forgotten: int) -> set[int]:
-    """Where the history of a generation may begin, when the one before it ended with this decision:
-    behind it, or (as version 0.1 wrote it) at the next place of the log."""
-    if not forgotten:
-        return {0}
-    partition, seq = place(forgotten)
-    return {forgotten + 1, number(partition, seq + 1)}
+def began(forgotten: int) -> int:
+    """From which number on decisions count: behind the one with which the former generation
+    ended."""
+    return forgotten + 1 if forgotten else 0
 
 
 def _wrong_account(stored: Document, account: Account, pages: Pages) -> Iterator[str]:
@@ -161,18 +158,26 @@ def _orphan(ledger: Ledger, page: Document) -> str:
 def _wrong_page(page: Document, lots: list[Lot], of: Document) -> Iterator[str]:
     if wrong := unlike(page, of):
         yield wrong
-    stored, expected = page["lots"], [_document(lot) for lot in lots]
-    names = [(lot["event"], lot["n"]) for lot in stored]
-    if names != [(lot.event, lot.n) for lot in lots]:
-        yield f"holds the lots {_named(names)}, not {_named((lot.event, lot.n) for lot in lots)}"
+    stored, names = page["lots"], [(lot.event, lot.n) for lot in lots]
+    found = [(lot["event"], lot["n"]) for lot in stored]
+    if found != names:
+        yield _other_lots(found, names)
         return
-    for found, lot in zip(stored, expected, strict=True):
-        if wrong := unlike(found, lot):
-            yield f"lot {lot['event']}/{lot['n']}: {wrong}"
+    for lot, expected in zip(stored, lots, strict=True):
+        if wrong := unlike(lot, _document(expected)):
+            yield f"lot {expected.event}/{expected.n}: {wrong}"
 
 
-def _named(lots: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{event}/{n}" for event, n in lots) or "none"
+Names = list[tuple[str, int]]
+"""Of lots: the event that made it, and its place among that event's."""
+
+
+def _other_lots(found: Names, expected: Names) -> str:
+    lacking = [f"lacks {event}/{n}" for event, n in expected if (event, n) not in found]
+    closed = [f"holds {event}/{n}" for event, n in found if (event, n) not in expected]
+    said = [*lacking, *closed] or ["has its lots in another order"]
+    more = f", and {len(said) - NAMED_MAX} more" if len(said) > NAMED_MAX else ""
+    return f"{', '.join(said[:NAMED_MAX])}{more}: not the lots that are open"
 
 
 def _document(lot: Lot) -> Document:

@@ -38,7 +38,7 @@ def prepared(ground: Ground, name: str, workers: Sequence[str], lines: int) -> I
         stage.start("program", *workers)
         set_up_program(stage)
         enrolled = fill(stage.settings, opt_ins(customers))
-        _wait_for(stage, progress, workers, enrolled.events)
+        wait_for(stage, progress, workers, enrolled.events)
         stage.stop()
         filled = fill(stage.settings, checkouts(events, customers, lines))
         yield Prepared(stage, progress, filled, enrolled.events + filled.events)
@@ -47,14 +47,14 @@ def prepared(ground: Ground, name: str, workers: Sequence[str], lines: int) -> I
 def journal(ready: Prepared, profiler: Profiler) -> Measured:
     """The journal alone, from its first partition to the last event stored."""
     with _begun(ready, "journal", ("journal",), profiler) as clock:
-        _wait_for(ready.stage, ready.progress, ("journal",), ready.messages)
+        wait_for(ready.stage, ready.progress, ("journal",), ready.messages)
         return clock.stop(ready.filled.events)
 
 
 def points(ready: Prepared, profiler: Profiler) -> Measured:
     """Points alone, over the log that the journal has made."""
     with _begun(ready, "points", ("points",), profiler) as clock:
-        _wait_for(ready.stage, ready.progress, ("points",), ready.messages)
+        wait_for(ready.stage, ready.progress, ("points",), ready.messages)
         measured = clock.stop(ready.filled.events)
     _check(ready)
     return measured
@@ -66,7 +66,7 @@ def pipeline(ground: Ground, profiler: Profiler) -> Measured:
     with prepared(ground, "pipeline", workers, lines=2) as ready:
         ready.stage.start("points")
         with _begun(ready, "journal", workers, profiler) as clock:
-            _wait_for(ready.stage, ready.progress, workers, ready.messages)
+            wait_for(ready.stage, ready.progress, workers, ready.messages)
             measured = clock.stop(ready.filled.events)
         _check(ready)
     return measured
@@ -78,7 +78,7 @@ def pipeline_full(ground: Ground, profiler: Profiler) -> Measured:
     with prepared(ground, "full", workers, lines=10) as ready:
         ready.stage.start(*WORKERS_OF_FULL)
         with _begun(ready, "journal", workers, profiler) as clock:
-            _wait_for(ready.stage, ready.progress, workers, ready.messages)
+            wait_for(ready.stage, ready.progress, workers, ready.messages)
             measured = clock.stop(ready.filled.events)
         _check(ready)
     return measured
@@ -112,7 +112,7 @@ def _begun(
     stage.stop(*workers)
 
 
-def _wait_for(stage: Stage, progress: Progress, workers: Sequence[str], messages: int) -> None:
+def wait_for(stage: Stage, progress: Progress, workers: Sequence[str], messages: int) -> None:
     """Until all workers have taken `messages` of the inbox, or what the journal made of them.
 
     What one has announced last is read once the one before it is done: ticks come each minute.

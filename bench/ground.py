@@ -3,12 +3,13 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 from pymongo import MongoClient
@@ -21,7 +22,7 @@ from deploy.local.launch import Launch, serves
 from deploy.local.processes import free_ports
 from deploy.local.programs import SERVICES
 from deploy.local.servers import ROOT, Server, Servers, running, tail
-from shared.runtime.kafka import create_topics
+from shared.runtime.kafka import create_topics, ends, open_reader
 from shared.runtime.ports import Document
 from shared.runtime.settings import PREFIX, Settings
 
@@ -103,7 +104,7 @@ class Ground:
     def stage(self, name: str) -> Iterator[Stage]:
         """A fresh namespace with the program that the demo has; gone at the end."""
         settings = self._settings(f"{name}-{next(self._numbers)}")
-        create_topics(settings)
+        _lead(settings, create_topics(settings))
         with ExitStack() as stack:
             mongo = stack.enter_context(MongoClient[Document](settings.mongo_url, tz_aware=True))
             stack.callback(_forget, settings, mongo)
@@ -168,6 +169,23 @@ def variables(settings: Settings) -> dict[str, str]:
         else str(value)
         for name, value in values.items()
     }
+
+
+def _lead(settings: Settings, topics: Collection[str]) -> None:
+    """Until the broker leads every partition: some time after it has said that the topic exists."""
+    reader, deadline = open_reader(settings), time.monotonic() + ADMIN_SECONDS
+    try:
+        for topic in topics:
+            while True:
+                try:
+                    ends(reader, topic, settings.partitions, ADMIN_SECONDS)
+                    break
+                except KafkaException:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(POLL_SECONDS)
+    finally:
+        reader.close()
 
 
 def _forget(settings: Settings, mongo: MongoClient[Document]) -> None:

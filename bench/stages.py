@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from bench import draining
+from bench import beside, doors, draining, history, latency
 from bench.ground import Ground
 from bench.profiling import Profiler
 from bench.usage import Measured
 
-ALONE = ("journal", "points")
+ALONE = ("journal", "points", "raw_insert_many", "loop_bulk", "loop_per_event")
 """Measured one after the other in one namespace: each reads what the journal wrote."""
 
 
@@ -53,12 +53,15 @@ class Group:
 
 
 def _alone(ground: Ground, wanted: Collection[str], profiler: Profiler, findings: Findings) -> None:
-    with draining.prepared(ground, "alone", ALONE, lines=2) as ready:
+    with draining.prepared(ground, "alone", ("journal", "points"), lines=2) as ready:
         measured = draining.journal(ready, profiler)
         if "journal" in wanted:
             findings.add("journal", measured)
         if "points" in wanted:
             findings.add("points", draining.points(ready, profiler))
+        for loop in beside.NAMES:
+            if loop in wanted:
+                findings.add(loop, beside.measure(ready, loop, ground.options))
 
 
 def _pipeline(ground: Ground, _: Collection[str], profiler: Profiler, findings: Findings) -> None:
@@ -69,8 +72,25 @@ def _full(ground: Ground, _: Collection[str], profiler: Profiler, findings: Find
     findings.add("pipeline_full", draining.pipeline_full(ground, profiler))
 
 
+def _doors(ground: Ground, wanted: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    for key in wanted:
+        findings.add(key, doors.measure(ground, key, profiler))
+
+
+def _latency(ground: Ground, _: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    findings.add("latency", latency.measure(ground, profiler))
+
+
+def _history(ground: Ground, _: Collection[str], profiler: Profiler, findings: Findings) -> None:
+    for key, measured in history.measure(ground, profiler).items():
+        findings.add(key, measured)
+
+
 GROUPS = (
-    Group("journal, then points over its log", ALONE, _alone),
+    Group("journal, then points over its log, then hand-written loops", ALONE, _alone),
     Group("journal and points together", ("pipeline",), _pipeline),
     Group("ten-line checkouts through all services", ("pipeline_full",), _full),
+    Group("the gateway", tuple(doors.BATCHES), _doors),
+    Group("latency of the whole stack", ("latency",), _latency),
+    Group("a long history", ("history_long", "history_fresh"), _history),
 )

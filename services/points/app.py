@@ -21,11 +21,17 @@ def build(settings: Settings, client: MongoClient[Document]) -> Owner[CustomerPo
     database = client.get_database(
         settings.database(SERVICE), codec_options=CODEC, write_concern=MAJORITY
     )
-    repository = PointsRepository(database)
+    programs = Programs(client.get_database(settings.database("program")))
+    return build_on(PointsRepository(database), Parking(SERVICE, database), programs)
+
+
+def build_on(
+    repository: PointsRepository, parking: Parking, programs: Programs
+) -> Owner[CustomerPoints]:
+    """The same on the collections of this repository and this parking."""
     repository.create_indexes()
-    parking = Parking(SERVICE, database)
     parking.create_indexes()
-    rules = Points(repository, Programs(client.get_database(settings.database("program"))))
+    rules = Points(repository, programs)
     return Owner(SERVICE, rules, parking, repository.unannounced, STATES_KEPT_MAX)
 
 

@@ -1,0 +1,1 @@
+"""The rebuild: a second set of collections, decided again from the archive, compared, switched."""

@@ -64,6 +64,9 @@ def find_missing(
     """
     tails = read_tails(reader, settings)
     lineage = lineage or next((tail.lineage for tail in tails.values()), "")
+    for partition, tail in tails.items():
+        if tail.lineage != lineage:
+            raise RecoveryRefused(another_log(settings, partition, tail.lineage, lineage))
     spans = _spans(reader, settings, lasts, tails)
     scans = {
         partition: _Scan(settings, lineage, partition, low, lasts[partition])

@@ -33,6 +33,8 @@ MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 ERRORS_ONLY = 3
 """The client's log level: it calls the guarantee below experimental at each start."""
 TOPICS_TIMEOUT_SECONDS = 30.0
+QUESTION_SECONDS = 10.0
+RETRY_SECONDS = 0.1
 READ_MESSAGES = 1_000
 READ_SECONDS = 0.02
 
@@ -105,21 +107,28 @@ def open_reader(settings: Settings) -> Consumer:
 def ends(
     reader: Consumer, topic: str, partitions: int, timeout_seconds: float
 ) -> dict[int, tuple[int, int]]:
-    """The first and the next offset of each partition, in two questions for all of them. Raises
-    `KafkaException`."""
-    lows, highs = (
-        reader.offsets_for_times(
-            [TopicPartition(topic, partition, which) for partition in range(partitions)],
-            timeout=timeout_seconds,
-        )
-        for which in (OFFSET_BEGINNING, OFFSET_END)
-    )
-    for place in (*lows, *highs):
+    """The first and the next offset of each partition, in two questions for all of them; a broker
+    that is just starting is asked again. Raises `KafkaException`."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            lows, highs = (
+                _offsets(reader, [TopicPartition(topic, p, which) for p in range(partitions)])
+                for which in (OFFSET_BEGINNING, OFFSET_END)
+            )
+            return {p: (lows[p], highs[p]) for p in range(partitions)}
+        except KafkaException as error:
+            if error.args[0].fatal() or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+def _offsets(reader: Consumer, places: list[TopicPartition]) -> dict[int, int]:
+    found = reader.offsets_for_times(places, timeout=QUESTION_SECONDS)
+    for place in found:
         if place.error is not None:
             raise KafkaException(place.error)
-    return {
-        low.partition: (low.offset, high.offset) for low, high in zip(lows, highs, strict=True)
-    }
+    return {place.partition: place.offset for place in found}
 
 
 def read_between(

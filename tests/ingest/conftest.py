@@ -11,7 +11,9 @@ from pymongo import MongoClient
 
 from deploy.local.servers import Servers
 from shared.runtime.kafka import create_topics
+from shared.runtime.mongo import open_client
 from shared.runtime.settings import Settings
+from tests.ingest.journal_desk import Desk
 from tests.ingest.serving import Inbox, serving
 
 
@@ -49,3 +51,11 @@ def inbox(gateway: httpx2.Client, gateway_settings: Settings) -> Iterator[Inbox]
     reader = Inbox(gateway_settings)
     yield reader
     reader.close()
+
+
+@pytest.fixture
+def desk(settings: Settings) -> Iterator[Desk]:
+    with open_client(settings) as client:
+        made = Desk(settings, client)
+        made.take_over(*range(settings.partitions))
+        yield made

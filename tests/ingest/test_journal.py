@@ -1,97 +1,16 @@
 """The journal on a real mongod: what a batch stores, chains, answers and announces."""
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import pytest
-from pymongo import MongoClient
-
 from services.ingest.domain.sequence import GENESIS, chained, record
-from services.ingest.journal import Journal, Sequenced
-from services.ingest.repository import JournalRepository
-from shared.contracts.partitions import partition_of
+from services.ingest.journal import Sequenced
 from shared.runtime import metrics
-from shared.runtime.chains import moved, take
-from shared.runtime.messages import INBOX_INPUT, is_tick, read_event, read_tick
-from shared.runtime.mongo import MongoStore, open_client
-from shared.runtime.ports import Cursor, Document, Message, Outgoing, Transaction
-from shared.runtime.settings import Settings
-
-START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
-
-
-class Desk:
-    """A journal whose batches are handed over by hand, with a clock that the test moves."""
-
-    def __init__(self, settings: Settings, client: MongoClient[Document]) -> None:
-        self.now = START
-        self.settings = settings
-        self.database = client[settings.database("journal")]
-        self.program = client[settings.database("program")]
-        self.store = MongoStore(client, settings, "journal", [INBOX_INPUT.topic])
-        self.journal = Journal(
-            JournalRepository(self.database), settings.partitions, lambda: self.now
-        )
-        self.cursors: dict[int, Cursor] = {}
-        self.offset = 0
-
-    def take_over(self, *partitions: int) -> None:
-        self.cursors = {p: self.store.take_over(p) for p in partitions}
-
-    def batch(self, messages: Sequence[Message]) -> Sequenced:
-        """Decides, commits and moves the cursors, as the projector does."""
-        taken = take(messages, self.cursors, [INBOX_INPUT])
-        work = self.journal.decide(taken.messages, self.cursors)
-        after: dict[int, Cursor] = {}
-
-        def body(transaction: Transaction) -> None:
-            work.prepare(transaction)
-            after.update(moved(taken.cursors, self.cursors, work))
-            for partition, cursor in after.items():
-                assert transaction.move(self.cursors[partition], cursor)
-            work.write(transaction)
-
-        self.store.transact(body)
-        self.cursors |= after
-        return work
-
-    def message(self, id_: str, customer: str = "c-1", points: int = 5, **headers: str) -> Message:
-        """A `point_add` on the inbox."""
-        body = {"id": id_, "customer": customer, "action": "point_add", "data": {"points": points}}
-        value = json.dumps(body).encode()
-        key = f"demo/{customer}".encode()
-        told = {
-            "ce_id": id_, "ce_type": "point_add", "ce_source": "gateway", "tenant": "demo",
-            "customer": customer, "content": hashlib.sha256(value).hexdigest(),
-        }  # fmt: skip
-        self.offset += 1
-        partition = partition_of(key, self.settings.partitions)
-        return Message("events.inbox", partition, self.offset - 1, key, value, told | headers)
-
-
-@pytest.fixture
-def desk(settings: Settings) -> Iterator[Desk]:
-    with open_client(settings) as client:
-        made = Desk(settings, client)
-        made.take_over(*range(settings.partitions))
-        yield made
-
-
-def on_log(work: Sequenced) -> list[Message]:
-    """What the batch announces on the log, as its readers get it."""
-    return [
-        Message(out.topic, out.partition or 0, 0, out.key, out.value, _texts(out))
-        for out in work.outgoing()
-        if out.topic == "events.log"
-    ]
-
-
-def _texts(out: Outgoing) -> dict[str, str]:
-    return {name: value.decode() for name, value in out.headers}
+from shared.runtime.messages import is_tick, read_event, read_tick
+from shared.runtime.ports import Message, Outgoing
+from tests.ingest.journal_desk import START, Desk, on_log, texts
 
 
 def events_of(work: Sequenced) -> list[Message]:
@@ -180,12 +99,12 @@ def test_what_is_sent_again_is_what_was_sent(desk: Desk) -> None:
     ]
     key = lambda item: (item.partition, int(_header(item, "seq")))  # noqa: E731
     assert [(m.value, m.headers) for m in sorted(sent, key=key)] == [
-        (out.value, _texts(out)) for out in sorted(again, key=key)
+        (out.value, texts(out)) for out in sorted(again, key=key)
     ]
 
 
 def _header(item: Message | Outgoing, name: str) -> str:
-    return item.headers[name] if isinstance(item, Message) else _texts(item)[name]
+    return item.headers[name] if isinstance(item, Message) else texts(item)[name]
 
 
 def test_a_batch_counts_what_its_events_were_once_it_is_committed(desk: Desk) -> None:

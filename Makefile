@@ -72,7 +72,7 @@ bench-soak: install ## ten minutes of load on the whole stack: is each process's
 	@$(python) -m bench soak $(ARGS)
 
 profile: install ## a flame graph of one service under the load of the bench (STAGE=points)
-	@$(python) -m bench --only $(STAGE) --profile $(STAGE) --out bench/out/profile.json $(ARGS)
+	@$(python) -m bench --profile $(STAGE) --out bench/out/profile.json $(ARGS)
 
 format: install ## rewrite the code in the house format, and mend what lint can mend
 	@.venv/bin/ruff check --fix-only --quiet .

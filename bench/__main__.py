@@ -3,6 +3,8 @@
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import ground, results, stages, table
+from bench import ground, page, results, stages, table
+from bench import soak as soaking
 from bench.options import QUICK, Options
 from bench.problems import BenchError
 from bench.profiling import Profiler
@@ -22,7 +25,16 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WIDTH = 150
+"""Of the output where it goes into a file."""
 STAGES = tuple(key for group in stages.GROUPS for key in group.keys)
+PROFILED = {
+    "customers": "pipeline_full",
+    "cards": "pipeline_full",
+    "gateway": "gateway_single",
+    "query": "latency",
+}
+"""Under which load a service is profiled that is no stage by itself."""
 
 
 @app.callback(invoke_without_command=True)
@@ -49,17 +61,16 @@ def bench(
         cache_gb=cache_gb or usual.cache_gb,
         repeat=repeat,
     )
-    measure(options, _wanted(only), Profiler(profile, out.parent), out)
+    wanted = _wanted(only or (profile and PROFILED.get(profile, profile)))
+    measure(options, wanted, Profiler(profile, out.parent), out)
 
 
 def measure(options: Options, wanted: tuple[str, ...], profiler: Profiler, out: Path) -> None:
     """Measures what is wanted, shows it, writes it to `out`."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    with tempfile.TemporaryDirectory(prefix="laurel-bench-") as folder:
-        console.print("Kafka and mongod …")
-        with ground.opened(options, Path(folder)) as opened:
-            runs = stages.run(opened, wanted, profiler, console.print)
-            found = results.result(runs, results.settings_of(opened))
+    console = _console()
+    with _opened(options, console) as opened:
+        runs = stages.run(opened, wanted, profiler, console.print)
+        found = results.result(runs, results.settings_of(opened))
     results.write(found, out)
     table.show(found, console)
     console.print(f"written: {out}")
@@ -70,6 +81,48 @@ def _wanted(only: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in STAGES]:
         raise typer.BadParameter(f"no stage {', '.join(unknown)}; there are {', '.join(STAGES)}")
     return names or STAGES
+
+
+@app.command()
+def soak(
+    *,
+    minutes: Annotated[float, typer.Option(min=0.02)] = Options().soak_minutes,
+    rate: Annotated[int, typer.Option(min=10, help="Events per second.")] = Options().soak_rate,
+    out: Annotated[Path, typer.Option(help="Where the samples go.")] = results.SOAK,
+) -> None:
+    """Load the whole stack for minutes: is the memory of each process flat?"""
+    console = _console()
+    options = replace(soaking.options_of(Options()), soak_minutes=minutes, soak_rate=rate)
+    with _opened(options, console) as opened:
+        console.print(f"{minutes:g} minutes at {rate:,} events/s …")
+        found = soaking.run(opened)
+        found["settings"] = results.settings_of(opened)
+    results.write(found, out)
+    table.show_soak(found, console)
+    console.print(f"written: {out}")
+    raise typer.Exit(1 if soaking.not_flat(found) else 0)
+
+
+@app.command(name="page")
+def write_page() -> None:
+    """Write docs/benchmarks.md from bench/out/pipeline.json, and from bench/out/soak.json."""
+    found = results.read(results.PIPELINE)
+    if found is None:
+        raise BenchError(f"there is no {results.PIPELINE}; run `make bench` first")
+    page.PAGE.write_text(page.text(found, results.read(results.SOAK)), encoding="utf-8")
+    _console().print(f"written: {page.PAGE}")
+
+
+@contextmanager
+def _opened(options: Options, console: Console) -> Iterator[ground.Ground]:
+    with tempfile.TemporaryDirectory(prefix="laurel-bench-") as folder:
+        console.print("Kafka and mongod …")
+        with ground.opened(options, Path(folder)) as opened:
+            yield opened
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def main() -> None:

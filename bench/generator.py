@@ -36,6 +36,8 @@ class Load:
         self.refused: Counter[int] = Counter()
         self.seconds: list[float] = []
         """Of each counted request."""
+        self.first = asyncio.Event()
+        """One was counted."""
         self.counting = False
         self.stopping = False
 
@@ -64,6 +66,7 @@ class Load:
             self.refused[answer.status] += 1
         if self.counting:
             self.seconds.append(seconds)
+            self.first.set()
 
 
 class Client:
@@ -112,8 +115,7 @@ async def run(asked: argparse.Namespace) -> None:
     say({"begun": True})
     load.counting, began = True, time.perf_counter()
     await asyncio.sleep(asked.seconds)
-    while not load.seconds:  # a short run on a busy machine
-        await asyncio.sleep(0.05)
+    await load.first.wait()  # a short run on a busy machine
     load.counting, seconds = False, time.perf_counter() - began
     requests = list(load.seconds)
     load.stopping = True

@@ -22,7 +22,7 @@ from deploy.local.launch import Launch, serves
 from deploy.local.processes import free_ports
 from deploy.local.programs import SERVICES
 from deploy.local.servers import ROOT, Server, Servers, running, tail
-from shared.runtime.kafka import create_topics, ends, open_reader
+from shared.runtime.kafka import ERRORS_ONLY, create_topics, ends, open_reader
 from shared.runtime.ports import Document
 from shared.runtime.settings import PREFIX, Settings
 
@@ -189,7 +189,7 @@ def _lead(settings: Settings, topics: Collection[str]) -> None:
 
 
 def _forget(settings: Settings, mongo: MongoClient[Document]) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.kafka_servers})
+    admin = AdminClient({"bootstrap.servers": settings.kafka_servers, "log_level": ERRORS_ONLY})
     topics = admin.list_topics(timeout=ADMIN_SECONDS).topics
     ours = [name for name in topics if name.startswith(f"{settings.namespace}.")]
     for future in admin.delete_topics(ours).values():

@@ -36,11 +36,13 @@ class Progress:
 
     def has_seen(self, service: str, topic: str, numbers: Mapping[int, int]) -> bool:
         """Whether a service has taken a numbered topic up to these numbers."""
+        seen = self.seen(service, topic)
+        return all(seen.get(at, 0) >= number for at, number in numbers.items())
+
+    def seen(self, service: str, topic: str) -> dict[int, int]:
+        """The last number of a numbered topic that a service has taken, by partition."""
         name, cursors = field_name(topic), self.cursors(service)
-        return all(
-            int(cursors.get(at, {}).get("seen", {}).get(name, 0)) >= number
-            for at, number in numbers.items()
-        )
+        return {at: int(cursor.get("seen", {}).get(name, 0)) for at, cursor in cursors.items()}
 
     def points_given(self) -> int:
         """The score of all customers, over all accounts, as points has stored it."""

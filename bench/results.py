@@ -23,6 +23,7 @@ from shared.runtime.ports import Document
 
 OUT = ROOT / "bench" / "out"
 PIPELINE = OUT / "pipeline.json"
+SOAK = OUT / "soak.json"
 RATES = (
     "pipeline",
     "pipeline_full",
@@ -153,6 +154,14 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """What an earlier run wrote; None where none did."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def write(found: Mapping[str, Any], path: Path) -> None:

@@ -9,7 +9,6 @@ from rich.table import Table
 
 QUIET_CORES = 0.1
 """Other programs that took more made the rates worse; CPU per event tells the truth still."""
-SERVICES = ("journal", "points", "customers", "cards", "query", "gateway")
 NAMES = {
     "pipeline": "journal + points",
     "pipeline_full": "ten lines, all services, to the card",
@@ -50,6 +49,20 @@ def show(found: Mapping[str, Any], console: Console) -> None:
             "compare CPU per event, not rates.",
             style="yellow",
         )
+
+
+def show_soak(found: Mapping[str, Any], console: Console) -> None:
+    """Prints each process's memory: at first, at last, its growth, and what that means."""
+    minutes = found["seconds"] / 60
+    table = Table(box=SIMPLE, title=f"Resident megabytes over {minutes:.1f} minutes")
+    table.add_column("process")
+    for name in ("first", "last", "growth in 10 min", ""):
+        table.add_column(name, justify="right")
+    for name, each in found["processes"].items():
+        verdict = ("flat" if each["flat"] else "grows") if each["judged"] else "by its settings"
+        cells = (each["first_mb"], each["last_mb"], each["grows_mb_in_ten_minutes"])
+        table.add_row(name, *(f"{cell:,.1f}" for cell in cells), verdict)
+    console.print(table)
 
 
 def _table(stages: Mapping[str, Any]) -> Table:

@@ -41,7 +41,7 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     "$python" -m venv --clear .venv
 fi
 rm -f "$stamp"
-say "installing what requirements.lock names (about half a minute, 1.1 GB on disk)"
+say "installing what requirements.lock names (about half a minute, 1.3 GB on disk)"
 if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
     -r requirements.lock; then
     say "the packages could not be installed; the reason stands above (a first install needs the network)."

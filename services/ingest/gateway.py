@@ -14,7 +14,6 @@ from urllib.parse import quote
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,7 +28,7 @@ from services.ingest.domain.refusal import Refusal
 from services.ingest.domain.submission import CurrencyMissing, Door, Ready, submit
 from services.ingest.preferences import wait_seconds
 from services.ingest.producing import Headers, Outgoing, Producing
-from services.ingest.rates import Clock, RateLimitFields, Rates
+from services.ingest.rates import Clock, Limited, Rates
 from services.ingest.records import Document, Records
 from services.ingest.waiting import Waiter, Waiting
 from shared.runtime import http, logs
@@ -259,7 +258,6 @@ def _applied(seconds: int) -> dict[str, str]:
 def build_gateway(settings: Settings, clock: Clock = time.monotonic) -> Starlette:
     """The gateway's app; connections are opened when it starts. `clock`: rates are by it."""
     gateway = Gateway(settings, clock)
-    limited = [Middleware(RateLimitFields)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -268,8 +266,8 @@ def build_gateway(settings: Settings, clock: Clock = time.monotonic) -> Starlett
 
     app = Starlette(
         routes=[
-            Route("/v1/events", gateway.event, methods=["POST"], middleware=limited),
-            Route("/v1/events/batch", gateway.batch, methods=["POST"], middleware=limited),
+            Route("/v1/events", Limited(gateway.event), methods=["POST"]),
+            Route("/v1/events/batch", Limited(gateway.batch), methods=["POST"]),
             Route("/v1/events/preview", gateway.preview, methods=["POST"]),
         ],
         lifespan=lifespan,

@@ -4,10 +4,11 @@ The fields are those of draft-ietf-httpapi-ratelimit-headers-10; their quota uni
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from services.ingest import measures
 from shared.runtime.http import Credential, Problem
@@ -42,24 +43,23 @@ class Bucket:
         `held` of them were taken before, for the same request; where it may not have the others,
         they are put back.
         """
-        self._fill()
-        self._events += held
-        missing = min(events, self._size) - self._events
+        now = self._clock()
+        there = min(self._size, self._events + (now - self._at) * self._rate) + held
+        self._at = now
+        missing = min(events, self._size) - there
         if missing > 0:
+            self._events = there
             return missing / self._rate
-        self._events -= events
+        self._events = there - events
         return 0.0
 
     def fields(self) -> Fields:
         """The policy, what is left, and the seconds until there is more of it."""
-        left = max(0, math.floor(self._events))
-        more = max(1, math.ceil((left + 1 - self._events) / self._rate))
+        events = self._events
+        left = int(events) if events > 0 else 0
+        seconds = (left + 1 - events) / self._rate
+        more = 1 if seconds <= 1 else math.ceil(seconds)
         return (self._policy, (b"ratelimit", b'"default";r=%d;t=%d' % (left, more)))
-
-    def _fill(self) -> None:
-        now = self._clock()
-        self._events = min(self._size, self._events + (now - self._at) * self._rate)
-        self._at = now
 
 
 class Rates:
@@ -67,17 +67,17 @@ class Rates:
 
     def __init__(self, rate: int, size: int, clock: Clock) -> None:
         self._rate, self._size, self._clock = rate, size, clock
-        self._buckets: dict[Credential, Bucket] = {}
-        """Made with a key's first event; there are no more of them than credentials."""
+        self._buckets: dict[str, Bucket] = {}
+        """By the key's name, made with its first event: no more of them than credentials."""
 
     def take(self, request: Request, by: Credential, events: int = 1, held: int = 0) -> None:
         """Lets that many events of the request pass. 429 `rate_limited` where they come too fast;
         then none of them is taken. `held`: see `Bucket.take`."""
         if not self._rate:
             return
-        bucket = self._buckets.get(by)
+        bucket = self._buckets.get(by.name)
         if bucket is None:
-            bucket = self._buckets[by] = Bucket(self._rate, self._size, self._clock)
+            bucket = self._buckets[by.name] = Bucket(self._rate, self._size, self._clock)
         seconds = bucket.take(events, held)
         request.scope[_FIELDS] = bucket.fields()
         if seconds:
@@ -91,16 +91,20 @@ class Rates:
         return Problem("rate_limited", detail, headers={"retry-after": str(seconds)})
 
 
-class RateLimitFields:
-    """Gives the fields to every answer of a route, problems too, whose key was let in."""
+class Limited:
+    """A route's app: answers, problems too, get the fields once their key is known.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Not a middleware: that would wrap every message of every answer. What is no `Problem` (MongoDB
+    away, a defect) is answered further out, without the fields.
+    """
+
+    def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
+        self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_fields(message: Message) -> None:
-            if message["type"] == "http.response.start" and _FIELDS in scope:
-                message["headers"] = [*message["headers"], *scope[_FIELDS]]
-            await send(message)
-
-        await self._app(scope, receive, with_fields)
+        try:
+            response = await self._handler(Request(scope, receive, send))
+        except Problem as problem:
+            response = problem.response()
+        response.raw_headers += scope.get(_FIELDS, ())
+        await response(scope, receive, send)

@@ -16,9 +16,10 @@ MINOR_MAX = 2**53 - 1
 def minor_units(amount: Decimal, currency: str) -> int:
     """`12.5` EUR → 1250. Raises `ValueError`: NaN, a sign, too many digits, too large."""
     exponent = EXPONENTS[currency]
-    signed, digits, power = amount.as_tuple()
-    if not isinstance(power, int):
+    if not amount.is_finite():
         raise ValueError("is not a finite number")
+    signed, digits, power = amount.as_tuple()
+    assert isinstance(power, int)  # a finite number's is
     if signed and any(digits):
         raise ValueError("must not be negative")
     if len(digits) + power > 19:  # before scaling, so that 1e999999 costs nothing

@@ -18,8 +18,8 @@ def minor_units(amount: Decimal, currency: str) -> int:
     exponent = EXPONENTS[currency]
     if not amount.is_finite():
         raise ValueError("is not a finite number")
-    signed, digits, power = amount.as_tuple()
-    assert isinstance(power, int)  # a finite number's is
+    signed, digits, last_digit = amount.as_tuple()
+    power = int(last_digit)
     if signed and any(digits):
         raise ValueError("must not be negative")
     if len(digits) + power > 19:  # before scaling, so that 1e999999 costs nothing

@@ -17,9 +17,9 @@ from tests.faults.report import Section, table
 from tests.faults.staging import WORKERS, add_worker, held, moments, set_program, wait
 from tests.running import Stack, stack_of
 
-QUIET_EVENTS = 60
+QUIET_EVENTS = 200
 """So many are decided before each outage: everything is warm, and something is always under way."""
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 120.0
 RECOVERED_SECONDS = 120.0
 CAUGHT_UP_SECONDS = 120.0
 

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from services.query import waiting
+from services.query.again import ReadAgain
 from services.query.answers import (
     AccountTotals,
     Customer,
@@ -66,7 +67,7 @@ class Service:
 def query_routes(service: Service) -> APIRouter:
     """Everything under `/v1`."""
     bearer = HTTPBearer(auto_error=False, description="A key of `LAUREL_KEYS`")
-    router = APIRouter(prefix="/v1", dependencies=[Security(bearer)])
+    router = APIRouter(prefix="/v1", dependencies=[Security(bearer)], route_class=ReadAgain)
     _event_route(router, service)
     _customer_routes(router, service)
     _stream_routes(router, service)

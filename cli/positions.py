@@ -14,12 +14,13 @@ from pymongo.errors import PyMongoError
 
 from cli.problems import CommandError
 from shared.contracts.topics import TOPICS
-from shared.runtime.kafka import TOPICS_TIMEOUT_SECONDS
 from shared.runtime.mongo import field_name
 from shared.runtime.settings import Settings
 
 _TOPIC_OF_FIELD = {field_name(topic.name): topic.name for topic in TOPICS}
 BROKER_TIMEOUT_MS = 5_000
+ANSWER_SECONDS = 10.0
+"""Somebody sits before the screen: a broker that hangs is told from one that is slow."""
 SETTLING_SECONDS = 5.0
 _SETTLING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -77,7 +78,7 @@ def mongo_away(error: PyMongoError) -> CommandError:
 
 def watermarks(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], Watermarks]:
     """By topic and partition, of those topics that exist. Raises `KafkaException`."""
-    known = admin.list_topics(timeout=TOPICS_TIMEOUT_SECONDS).topics
+    known = admin.list_topics(timeout=ANSWER_SECONDS).topics
     places = [
         TopicPartition(name, partition)
         for name in topics
@@ -98,7 +99,7 @@ def _offsets(
         answers = admin.list_offsets(dict.fromkeys(places, which)) if places else {}
         try:
             return {
-                (place.topic, place.partition): answer.result(TOPICS_TIMEOUT_SECONDS).offset
+                (place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
                 for place, answer in answers.items()
             }
         except KafkaException as error:

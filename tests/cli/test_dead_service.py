@@ -1,6 +1,7 @@
 """Dead letters on a real broker, buried by the code of the services, seen by the commands."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
 from cli.dead import app
+from cli.letters import DEAD_TOPICS
+from cli.positions import open_admin
 from cli.problems import CommandError
 from shared.runtime.announcing import Announcer
 from shared.runtime.kafka import producer_settings
@@ -28,8 +31,18 @@ def laurel(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Laurel:
     """`./laurel dead …` on the test's servers."""
     for name, value in variables_of(settings).items():
         monkeypatch.setenv(name, value)
+    _until_topics_are_known(settings)
     runner = CliRunner()
     return lambda *words, **more: runner.invoke(app, list(words), env={"COLUMNS": "200"}, **more)
+
+
+def _until_topics_are_known(settings: Settings) -> None:
+    """A broker learns of new topics a moment after the controller has made them."""
+    admin, deadline = open_admin(settings), time.monotonic() + 30
+    wanted = {settings.topic(topic) for topic in DEAD_TOPICS}
+    while not wanted <= admin.list_topics(timeout=10).topics.keys():
+        assert time.monotonic() < deadline, "the broker does not know the topics"
+        time.sleep(0.05)
 
 
 def _bury(settings: Settings, service: str, *letters: Message) -> None:

@@ -87,3 +87,14 @@ def test_nobody_is_parked_and_nothing_waits(
     found = _look(settings, monkeypatch)
     assert found.pop("at")
     assert found == {"lag": 0, "oldest_seconds": 0.0, "inputs": [], "parked": []}
+
+
+def test_a_message_that_is_not_handed_over_in_time_has_no_known_age(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _produce(settings)
+    with open_client(settings) as mongo:
+        mongo[settings.database("points")].cursors.insert_one({"_id": 3, "next": {"events_log": 1}})
+    monkeypatch.setattr("cli.lag.PEEK_SECONDS", -1.0)
+    found = _look(settings, monkeypatch)
+    assert (found["lag"], found["oldest_seconds"]) == (2, None)

@@ -21,7 +21,7 @@ _TOPIC_OF_FIELD = {field_name(topic.name): topic.name for topic in TOPICS}
 BROKER_TIMEOUT_MS = 5_000
 ANSWER_SECONDS = 10.0
 """Somebody sits before the screen: a broker that hangs is told from one that is slow."""
-SETTLING_SECONDS = 5.0
+SETTLING_SECONDS = 0.25
 _SETTLING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -94,7 +94,7 @@ def _offsets(
     admin: AdminClient, places: list[TopicPartition], which: OffsetSpec
 ) -> dict[tuple[str, int], int]:
     """A topic just made, or a broker just started, is still choosing leaders: asked again."""
-    deadline = time.monotonic() + SETTLING_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         answers = admin.list_offsets(dict.fromkeys(places, which)) if places else {}
         try:
@@ -105,7 +105,7 @@ def _offsets(
         except KafkaException as error:
             if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
                 raise
-            time.sleep(SETTLING_SECONDS / 20)
+            time.sleep(SETTLING_SECONDS)
 
 
 def positions(

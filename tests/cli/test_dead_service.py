@@ -3,15 +3,16 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from typer.testing import CliRunner, Result
 
 from cli.dead import app
 from cli.letters import DEAD_TOPICS
-from cli.positions import open_admin
+from cli.positions import open_admin, watermarks
 from cli.problems import CommandError
 from shared.runtime.announcing import Announcer
 from shared.runtime.kafka import producer_settings
@@ -37,12 +38,14 @@ def laurel(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Laurel:
 
 
 def _until_topics_are_known(settings: Settings) -> None:
-    """A broker learns of new topics a moment after the controller has made them."""
-    admin, deadline = open_admin(settings), time.monotonic() + 30
-    wanted = {settings.topic(topic) for topic in DEAD_TOPICS}
-    while not wanted <= admin.list_topics(timeout=10).topics.keys():
+    """A broker learns of new topics a while after the controller has made them."""
+    admin, deadline = open_admin(settings), time.monotonic() + 60
+    wanted = len(DEAD_TOPICS) * settings.partitions
+    while True:
+        with suppress(KafkaException):
+            if len(watermarks(admin, map(settings.topic, DEAD_TOPICS))) == wanted:
+                return
         assert time.monotonic() < deadline, "the broker does not know the topics"
-        time.sleep(0.05)
 
 
 def _bury(settings: Settings, service: str, *letters: Message) -> None:

@@ -42,7 +42,9 @@ def bench(
     context: typer.Context,
     *,
     only: Annotated[str, typer.Option(help=f"Of {', '.join(STAGES)}, with commas.")] = "",
-    events: Annotated[int | None, typer.Option(min=1, help="Checkouts of a drain.")] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1, help="Of a drain; the others in proportion.")
+    ] = None,
     customers: Annotated[int | None, typer.Option(min=1, max=90_000)] = None,
     repeat: Annotated[int, typer.Option(min=1, help="The median counts.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Whether it works; no figures.")] = False,
@@ -55,8 +57,7 @@ def bench(
         return
     usual = QUICK if quick else Options()
     options = replace(
-        usual,
-        events=events or usual.events,
+        usual.of(events) if events else usual,
         customers=customers or usual.customers,
         cache_gb=cache_gb or usual.cache_gb,
         repeat=repeat,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from bench import wrk
 from bench.children import say, wait_for_end
 from bench.wire import Answer, Connection, Template, post
 from cli.probes import percentile
@@ -133,6 +134,26 @@ async def run(asked: argparse.Namespace) -> None:
     )
 
 
+def by_wrk(asked: argparse.Namespace) -> None:
+    """The same with wrk, which knows no rate; what is in flight at its end, it does not count."""
+    warm = wrk.load(asked, f"{asked.run}w", asked.warm_up)
+    say({"begun": True})
+    done = wrk.load(asked, asked.run, asked.seconds)
+    taken = sum(said["requests"] - said["refused"] for said in (warm, done))
+    refused = warm["refused"] + done["refused"]
+    say(
+        {
+            "requests": done["requests"],
+            "events": done["requests"] * asked.batch,
+            "seconds": done["microseconds"] / 1e6,
+            "p50_ms": round(done["p50"] / 1000, 1),
+            "p99_ms": round(done["p99"] / 1000, 1),
+            "taken_in_all": taken * asked.batch,
+            "refused": {"other than 2xx": refused} if refused else {},
+        }
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """Ends when its input does."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -145,7 +166,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rate", type=float, default=0.0, help="events per second; 0: no limit")
     parser.add_argument("--customers", type=int, default=2_500)
     parser.add_argument("--run", default="g", help="the beginning of every id")
-    uvloop.run(run(parser.parse_args(arguments)))
+    parser.add_argument("--wrk", default="", help="where wrk is; empty: the load is made here")
+    asked = parser.parse_args(arguments)
+    if asked.wrk:
+        by_wrk(asked)
+    else:
+        uvloop.run(run(asked))
     wait_for_end()
     return 0
 

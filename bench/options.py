@@ -1,6 +1,6 @@
 """How much is measured: the whole bench, or little of everything to see that it works."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class Options:
     soak_minutes: float = 10.0
     soak_rate: int = 1_000
     quick: bool = False
+
+    def of(self, events: int) -> "Options":
+        """Every drain in proportion to so many events; the defaults are those of 200,000."""
+        return replace(
+            self,
+            events=events,
+            full_events=events * 3 // 10,
+            history_earlier=events // 2,
+            history_events=max(events // 5, 100),
+        )
 
 
 QUICK = Options(

@@ -14,6 +14,7 @@ import confluent_kafka
 import pymongo
 from pymongo import MongoClient
 
+from bench import wrk
 from bench.ground import Ground
 from bench.options import Options
 from bench.usage import CORES, Measured
@@ -72,11 +73,23 @@ def ratios(runs: Runs) -> dict[str, float]:
         for name, (above, below) in RATIOS.items()
         if above in runs and below in runs
     }
+    if "points" in runs and "loop_bulk" in runs:
+        spent = [
+            _work(runs[key], own) for key, own in (("loop_bulk", "loop"), ("points", "points"))
+        ]
+        found["points_to_loop_bulk_by_cpu"] = round(spent[0] / spent[1], 3)
     old, fresh = runs.get("history_long"), runs.get("history_fresh")
     if old and fresh:
         cost = [_points_cost(measured) for measured in (old, fresh)]
         found["history_long_to_fresh"] = round(cost[0] / cost[1], 3)
     return found
+
+
+def _work(measured: Sequence[Measured], own: str) -> float:
+    """CPU of the worker and of mongod for an event: Kafka's goes on while the machine is busy."""
+    return statistics.median(
+        each.cpu_microseconds(own) + each.cpu_microseconds("mongod") for each in measured
+    )
 
 
 def _points_cost(measured: Sequence[Measured]) -> float:
@@ -130,6 +143,7 @@ def settings_of(ground: Ground) -> dict[str, Any]:
         "librdkafka": confluent_kafka.libversion()[0],
         "confluent_kafka": confluent_kafka.version(),
         "pymongo": pymongo.version,
+        "load_tool": "wrk" if wrk.found() else "bench.generator",
         "commit": commit(),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -26,6 +26,7 @@ NAMES = {
 """In the order in which they are shown."""
 RATIO_NAMES = {
     "points_to_loop_bulk": "points / hand-written bulk loop",
+    "points_to_loop_bulk_by_cpu": "the same by CPU per event, worker and mongod",
     "pipeline_to_raw": "journal + points / plain insert_many",
     "points_to_loop_per_event": "points / hand-written loop, event by event",
     "history_long_to_fresh": "CPU of points for an event of a long history / of a fresh customer",

@@ -94,9 +94,9 @@ class Watch:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its threads, by the kernel's count."""
+    """User and system time of a process, all its threads, and its children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
 
 
 def rss_bytes(pid: int) -> int:

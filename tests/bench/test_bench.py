@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench import page, results, soak
+from bench import page, results, soak, table
 from bench.__main__ import app
 from bench.events import checkouts
 from bench.ground import SECRET
@@ -27,22 +27,22 @@ FIGURES = {*results.RATES, *results.LATENCIES}
 STAGES = {key for group in GROUPS for key in group.keys}
 
 
-def measured(rate: float, others_cores: float = 0.0) -> Measured:
-    """A run of one second in which points used 20 µs of an event and mongod 10."""
+def measured(rate: float, worker: str = "points") -> Measured:
+    """A run of one second in which the worker used 20 µs of an event and mongod 10."""
     events = int(rate)
     usages = {
-        "points": Usage(events * 20e-6, 70.0, 80.0),
+        worker: Usage(events * 20e-6, 70.0, 80.0),
         "mongod": Usage(events * 10e-6, 500.0, 600.0),
         "kafka": Usage(0.0, 300.0, 300.0),
     }
     written = {"inserted": events, "updated": events // 2, "deleted": 0}
     more = {"watched": 9, "latency_p50_ms": 15.0, "latency_p99_ms": 37.0}
-    return Measured(events, 1.0, usages, written, events * 100, others_cores, more)
+    return Measured(events, 1.0, usages, written, events * 100, 0.0, more)
 
 
 def everything(**settings: Any) -> dict[str, Any]:
     """The result of a run in which every stage did a thousand a second."""
-    runs = {key: [measured(1_000)] for key in STAGES}
+    runs = {key: [measured(1_000, "loop" if key == "loop_bulk" else "points")] for key in STAGES}
     known = {"quick": False, "cpu_count": 2, "cpu": "some", "memory_gb": 8, "commit": "abc"}
     return results.result(runs, {**known, "measured_at": "today", **settings})
 
@@ -59,7 +59,7 @@ def test_a_quick_run_measures_every_figure(tmp_path: Path) -> None:
     assert found.keys() == FIGURES | {"ratios", "settings", "stages"}
     assert found["stages"].keys() == STAGES
     assert all(found[key] > 0 for key in FIGURES)
-    assert found["ratios"].keys() == results.RATIOS.keys() | {"history_long_to_fresh"}
+    assert found["ratios"].keys() == table.RATIO_NAMES.keys()
     assert found["settings"]["quick"]
     for key, least in {"journal": 1, "points": 1, "pipeline": 2, "pipeline_full": 2}.items():
         assert found["stages"][key]["documents_per_event"] >= least, key
@@ -81,8 +81,8 @@ def test_what_was_not_measured_is_null() -> None:
 
 
 def test_ratios_are_of_the_same_run() -> None:
-    runs = {"points": [measured(800)], "loop_bulk": [measured(1_000)]}
-    assert results.ratios(runs) == {"points_to_loop_bulk": 0.8}
+    runs = {"points": [measured(800)], "loop_bulk": [measured(1_000, "loop")]}
+    assert results.ratios(runs) == {"points_to_loop_bulk": 0.8, "points_to_loop_bulk_by_cpu": 1.0}
 
 
 def test_the_page_tells_every_figure() -> None:

@@ -115,6 +115,20 @@ def test_a_service_has_its_port_its_probe_and_waits_for_its_servers(
     assert described["stop_grace_period"] == "30s"
 
 
+def test_a_second_worker_as_the_page_shows_it_has_a_name_of_its_own(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operating" / "running.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    override = tmp_path / "override.yml"
+    override.write_text(shown.replace("docker-compose.yml,", f"{ROOT}/docker-compose.yml,"))
+    files = [word for file in ("docker-compose.yml", str(override)) for word in ("--file", file)]
+    words = ("--env-file", os.devnull, *files, "config", "--format", "json")
+    done = ran(tool("docker-compose"), *words, **GIVEN)
+    assert done.returncode == 0, done.stderr
+    second = json.loads(done.stdout)["services"]["points-1"]
+    assert second["environment"]["LAUREL_WORKER"] == "1"
+    assert second["command"] == ["python", "-m", "services.points"]
+
+
 def test_every_setting_that_is_given_exists(services: dict[str, Any]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name, described in services.items():

@@ -27,7 +27,10 @@ def running(*module: str) -> Iterator[Child]:
         finally:
             if process.stdin is not None:
                 process.stdin.close()
-            process.wait(END_SECONDS)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def words(process: Child) -> Iterator[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """The gateway by itself: one process, credentials, validation, the broker's acknowledgement."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bench import children, wrk
 from bench.ground import KEY, Ground, Stage
@@ -39,9 +40,10 @@ def measure(ground: Ground, key: str, profiler: Profiler) -> Measured:
             more = {"answer_p50_ms": done["p50_ms"], "answer_p99_ms": done["p99_ms"]}
             more |= {"connections": connections, "events_in_a_request": batch}
             measured = watch.end(done["events"], done["seconds"], **more)
+            cores = measured.cores("generator")
         in_flight = 2 * connections * batch if wrk.found() else 0
         _check(stage, done["taken_in_all"], done["refused"], in_flight)
-    return measured
+    return replace(measured, more={**more, "generator_cores": cores})
 
 
 def _check(stage: Stage, taken: int, refused: Mapping[str, int], in_flight: int) -> None:

@@ -127,7 +127,9 @@ def _settings(found: Found) -> str:
 def _range(stage: Found) -> str:
     rates = stage["rates"]
     runs = f"; {len(rates)} runs, {min(rates):,} to {max(rates):,}" if len(rates) > 1 else ""
-    return f"{stage['events']:,} events{runs}"
+    load = stage.get("generator_cores")
+    generator = "" if load is None else f"; the load took {load} cores"
+    return f"{stage['events']:,} events{runs}{generator}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -45,6 +45,7 @@ def run(ground: Ground) -> dict[str, Any]:
         arguments = ["--port", str(stage.settings.gateway_port), "--key", KEY, "--warm-up", "0"]
         arguments += ["--connections", str(CONNECTIONS), "--batch", str(BATCH)]
         arguments += ["--rate", str(options.soak_rate), "--seconds", str(seconds)]
+        arguments += ["--customers", str(options.customers)]
         with children.running("bench.generator", *arguments) as process:
             said = children.words(process)
             next(said)

@@ -36,6 +36,13 @@ RATIO_NAMES = {
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Prints rates, CPU per event by process, document writes, ratios, settings."""
     console.print(_table(found["stages"]))
+    for key, stage in found["stages"].items():
+        if "generator_cores" in stage:
+            console.print(
+                f"{NAMES[key]}: {stage['connections']} connections, answered in "
+                f"p50 {stage['answer_p50_ms']} ms, p99 {stage['answer_p99_ms']} ms; "
+                f"the load itself took {stage['generator_cores']} cores"
+            )
     latency = [found["latency_p50_ms"], found["latency_p99_ms"]]
     if None not in latency:
         console.print(f"event to visible balance: p50 {latency[0]} ms, p99 {latency[1]} ms")

@@ -51,6 +51,10 @@ class Measured:
         names = [process] if process else list(self.processes)
         return sum(self.processes[name].cpu_seconds for name in names) / self.events * 1e6
 
+    def cores(self, process: str) -> float:
+        """How many it kept busy."""
+        return round(self.processes[process].cpu_seconds / self.seconds, 2)
+
     @property
     def documents_per_event(self) -> float:
         """Document writes of all services."""

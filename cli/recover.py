@@ -79,8 +79,8 @@ def journal(
 
 def _print_plan(console: Console, plan: recovery.Plan) -> None:
     if plan.missing:
-        table = Table("partition", title="In the log and not in the database", box=SIMPLE)
-        for column in ("from", "to", "messages"):
+        table = Table(title="In the log and not in the database", box=SIMPLE)
+        for column in ("partition", "from", "to", "messages"):
             table.add_column(column, justify="right")
         for each in plan.missing:
             row = (each.partition, each.first, each.last, each.count)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 from pymongo import MongoClient
 
@@ -39,7 +39,8 @@ CHUNK_EVENTS = 2_000
 """As many as the journal puts into a batch."""
 LEFT_SECONDS = SESSION_MS / 1000 + 2
 """A static member that was stopped is in its group until its session has ended."""
-GROUP_SECONDS = 10.0
+GROUP_MS = 5_000
+RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,33 @@ class Plan:
 def running_workers(settings: Settings) -> list[str]:
     """The members of the journal's group, once those that were just stopped are out of it. Raises
     `KafkaException`."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_servers})
-    group = settings.topic("journal")
+    admin = AdminClient(
+        {
+            "bootstrap.servers": settings.kafka_servers,
+            "socket.timeout.ms": GROUP_MS,
+            "log_level": 0,
+        }
+    )
+    deadline = time.monotonic() + LEFT_SECONDS
+    while members := _members(admin, settings.topic("journal")):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(RETRY_SECONDS)
+    return members
+
+
+def _members(admin: AdminClient, group: str) -> list[str]:
+    """A broker that has had no group yet needs some seconds to find out."""
     deadline = time.monotonic() + LEFT_SECONDS
     while True:
-        answers = admin.describe_consumer_groups([group], request_timeout=GROUP_SECONDS)
-        members = answers[group].result(GROUP_SECONDS).members
-        if not members or time.monotonic() > deadline:
+        try:
+            answer = admin.describe_consumer_groups([group], request_timeout=GROUP_MS / 1000)
+            members = answer[group].result(LEFT_SECONDS).members
             return sorted(member.group_instance_id or member.client_id for member in members)
-        time.sleep(0.5)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 @contextmanager

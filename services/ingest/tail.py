@@ -17,7 +17,7 @@ from services.ingest.repository import JournalRepository
 from shared.contracts.topics import LOG
 from shared.runtime.kafka import ends, open_reader, read_between
 from shared.runtime.messages import Tick, is_tick, log_link, text_headers
-from shared.runtime.ports import Document, Message
+from shared.runtime.ports import Document, Message, Stopped
 from shared.runtime.settings import Settings
 
 TAIL_MESSAGES = 100
@@ -29,7 +29,7 @@ Versions = Counter[str]
 """The highest version of the program by tenant."""
 
 
-class LogAhead(Exception):
+class LogAhead(Stopped):
     """The log has what a database lacks; the text says where, and what to do."""
 
 

@@ -9,7 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 
 from shared.runtime import metrics
 from shared.runtime.handover import HandOver
-from shared.runtime.ports import Cursor, Input, Store, Unavailable
+from shared.runtime.ports import Cursor, Input, Stopped, Store, Unavailable
 
 TAKE_OVER_SECONDS = 90.0
 """How long a take-over waits for the database: a killed owner's transaction, a fail-over."""
@@ -36,7 +36,7 @@ _PAST_RETENTION = (
 )
 
 
-class PositionLost(Exception):
+class PositionLost(Stopped):
     """A position is not in the topic: the broker lost data, or retention ran past it."""
 
 

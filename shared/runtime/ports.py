@@ -109,6 +109,10 @@ class BrokenInvariant(Exception):
     """Something that cannot be is so; the process must stop and a person must look."""
 
 
+class Stopped(Exception):
+    """Only a person can make it go on; the text says what is so and what to do."""
+
+
 class Transaction(Protocol):
     """The writes of one batch: all or nothing. Collections are those of the service's database."""
 

@@ -16,7 +16,7 @@ from shared.runtime.archive import Archive
 from shared.runtime.faults import Reached, nothing
 from shared.runtime.kafka import open_consumer, open_producer
 from shared.runtime.mongo import MongoStore, open_client
-from shared.runtime.ports import Document, Handler, Input
+from shared.runtime.ports import Document, Handler, Input, Stopped
 from shared.runtime.projector import Projection, Projector
 from shared.runtime.settings import Settings
 
@@ -78,7 +78,8 @@ def run(worker: Worker, settings: Settings, reached: Reached = nothing) -> int:
             log.info("started", namespace=settings.namespace, partitions=settings.partitions)
             projector.run()
     except Exception as error:
-        log.critical("stopped", reason=str(error), kind=type(error).__name__, exc_info=error)
+        trace = None if isinstance(error, Stopped) else error
+        log.critical("stopped", reason=str(error), kind=type(error).__name__, exc_info=trace)
         return 1
     log.info("ended")
     return 0

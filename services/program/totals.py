@@ -67,8 +67,8 @@ def _untold() -> Problem:
 
 def _in_words(account: str, totals: Mapping[str, Any]) -> str:
     if not totals["customers"]:
-        return f"Events of {totals['parked']} parked customers are not decided: unpark them first."
+        return f"Parked customers, with events not yet decided: {totals['parked']}; unpark them."
     return (
-        f"{totals['customers']} customers have something on {account}: {totals['spendable']} "
-        f"spendable, {totals['pending']} pending, {totals['reserved']} reserved."
+        f"Customers with something on {account}: {totals['customers']} ({totals['spendable']} "
+        f"spendable, {totals['pending']} pending, {totals['reserved']} reserved in all)."
     )

@@ -1,15 +1,11 @@
-"""The AsyncAPI document: as the code makes it, valid, and what really goes over the topics."""
+"""The AsyncAPI document: as the code makes it, valid, and wired as the workers are."""
 
 import json
-import time
-from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import jsonschema
 import msgspec
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
 
 from deploy.contracts import FOLDER
 from deploy.local.programs import SERVICES
@@ -19,14 +15,11 @@ from services.points.app import POINTS
 from services.query.app import CARDS
 from shared.contracts import asyncapi
 from shared.contracts.topics import TOPICS
-from shared.runtime.messages import Tick, text_headers
-from tests.contracts.conftest import purchase, submitted
+from shared.runtime.messages import Tick
+from tests.contracts.messages import DOCUMENT
 from tests.contracts.official import asyncapi_schema
-from tests.running import Stack
 
-DOCUMENT: dict[str, Any] = json.loads((FOLDER / "asyncapi.json").read_bytes())
 WORKERS = {"journal": JOURNAL, "customers": CUSTOMERS, "points": POINTS, "cards": CARDS}
-READ_SECONDS = 30.0
 
 
 def operations(action: str) -> set[tuple[str, str]]:
@@ -89,86 +82,6 @@ def test_every_reference_leads_somewhere() -> None:
         at: Any = DOCUMENT
         for step in reference.removeprefix("#/").split("/"):
             at = at[step]
-
-
-def test_what_goes_over_the_topics_is_what_the_document_says(used: Stack) -> None:
-    sent = {
-        "id": "T-spend",
-        "customer": "c-1001",
-        "action": "point_spend",
-        "data": {"points": 9999},
-    }
-    assert submitted(used, sent)["code"] == "insufficient_points"
-    assert submitted(used, purchase())["duplicate"] is True
-    live = [topic.name for topic in TOPICS if not topic.name.endswith(".dead")]
-    seen: dict[str, set[str]] = {topic: set() for topic in live}
-    for topic, message in _messages(used, live):
-        seen[topic].add(_kind(topic, message))
-    assert seen == {
-        "events.inbox": {"SubmittedEvent"},
-        "events.log": {"LoggedEvent", "Tick"},
-        "events.outcomes": {"Outcome", "Refusal", "Repeat"},
-        "customers.facts": {"CustomersDecision"},
-        "points.facts": {"PointsDecision"},
-    }
-
-
-def _kind(topic: str, message: Message) -> str:
-    """The one kind of the channel that the message is; fails where it is none."""
-    headers, value = text_headers(message.headers()), json.loads(message.value() or b"")
-    wrong: dict[str, str] = {}
-    for name in DOCUMENT["channels"][topic]["messages"]:
-        described = DOCUMENT["components"]["messages"][name]
-        try:
-            _validate(described["headers"], headers)
-            unknown = headers.keys() - described["headers"]["properties"].keys()
-            assert not unknown, f"headers that nobody described: {sorted(unknown)}"
-            _validate(described["payload"], value)
-        except (jsonschema.ValidationError, AssertionError) as error:
-            wrong[name] = str(error)[:300]
-        else:
-            if (name == "Tick") == (
-                headers["ce_type"] == "tick" if "ce_type" in headers else False
-            ):
-                return str(name)
-    raise AssertionError(f"{topic}: {headers} {value}: {wrong}")
-
-
-def _validate(schema: dict[str, Any], value: object) -> None:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    checker = jsonschema.Draft7Validator.FORMAT_CHECKER
-    if "$ref" in schema:  # in draft 7 nothing beside a reference counts
-        whole = {"allOf": [schema], "components": DOCUMENT["components"]}
-    jsonschema.Draft7Validator(whole, format_checker=checker).validate(value)
-
-
-def _messages(stack: Stack, topics: list[str]) -> Iterator[tuple[str, Message]]:
-    """All that the topics hold now, from their beginnings."""
-    settings = stack.settings
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_servers,
-            "group.id": f"reads-{uuid4().hex}",
-            "enable.auto.commit": False,
-        }
-    )
-    places = [
-        TopicPartition(settings.topic(topic), partition, 0)
-        for topic in topics
-        for partition in range(settings.partitions)
-    ]
-    left = sum(consumer.get_watermark_offsets(place, timeout=READ_SECONDS)[1] for place in places)
-    consumer.assign(places)
-    deadline = time.monotonic() + READ_SECONDS
-    while left > 0:
-        assert time.monotonic() < deadline, f"{left} messages did not come"
-        message = consumer.poll(1.0)
-        if message is None:
-            continue
-        assert message.error() is None, message.error()
-        yield str(message.topic()).removeprefix(f"{settings.namespace}."), message
-        left -= 1
-    consumer.close()
 
 
 def _references(node: object) -> list[str]:

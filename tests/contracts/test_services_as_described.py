@@ -1,4 +1,4 @@
-"""The services do what their OpenAPI documents say: Schemathesis tries thousands of requests."""
+"""The services do what the documents say: real messages, and thousands of requests."""
 
 import json
 import re
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from deploy.contracts import FOLDER
+from shared.contracts.topics import TOPICS
 from shared.runtime.http.description import operations
-from tests.contracts.conftest import CUSTOMER, PURCHASE
+from tests.contracts.conftest import CUSTOMER, PURCHASE, purchase, submitted
+from tests.contracts.messages import kind, messages
 from tests.running import Stack
 
 CHECKS = (
@@ -77,6 +79,28 @@ def without_waiting(name: str, folder: Path) -> Path:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def test_what_goes_over_the_topics_is_what_the_document_says(used: Stack) -> None:
+    sent = {
+        "id": "T-spend",
+        "customer": "c-1001",
+        "action": "point_spend",
+        "data": {"points": 9999},
+    }
+    assert submitted(used, sent)["code"] == "insufficient_points"
+    assert submitted(used, purchase())["duplicate"] is True
+    live = [topic.name for topic in TOPICS if not topic.name.endswith(".dead")]
+    seen: dict[str, set[str]] = {topic: set() for topic in live}
+    for topic, message in messages(used, live):
+        seen[topic].add(kind(topic, message))
+    assert seen == {
+        "events.inbox": {"SubmittedEvent"},
+        "events.log": {"LoggedEvent", "Tick"},
+        "events.outcomes": {"Outcome", "Refusal", "Repeat"},
+        "customers.facts": {"CustomersDecision"},
+        "points.facts": {"PointsDecision"},
+    }
 
 
 @pytest.mark.slow

@@ -4,8 +4,10 @@ It knows batches: which states are needed, one event after the other, what is wr
 means is for the service's rules.
 """
 
+import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -279,7 +281,7 @@ class OwnerWork(Generic[State]):
                 event_id=event.id,
                 action=event.action,
                 position=position(event.partition, event.seq),
-                exc_info=error,
+                **_raised_by(error),
             )
         if event.reply_to and BUILT[event.action].owner == self.service:
             self._parked.append(
@@ -292,6 +294,13 @@ class OwnerWork(Generic[State]):
             for key, before in self.before.items()
             if self.rules.differs(before, self.after[key])
         )
+
+
+def _raised_by(error: Exception) -> dict[str, str]:
+    """What was raised and on which line: not the error's words, which may quote the event."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
+    return {"raised": type(error).__name__, "place": place}
 
 
 def _rules_own(error: Exception) -> Exception:

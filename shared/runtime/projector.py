@@ -287,7 +287,7 @@ class Projector:
                 topic=letter.message.topic,
                 partition=letter.message.partition,
                 offset=letter.message.offset,
-                reason=letter.reason,
+                reason=letter.reason.partition(":")[0],  # what follows may quote the message
             )
         self._announcer.bury(letters, ACKNOWLEDGED_SECONDS)
 

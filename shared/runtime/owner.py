@@ -281,7 +281,8 @@ class OwnerWork(Generic[State]):
                 event_id=event.id,
                 action=event.action,
                 position=position(event.partition, event.seq),
-                **_raised_by(error),
+                raised=type(error).__name__,
+                place=_line_of(error),
             )
         if event.reply_to and BUILT[event.action].owner == self.service:
             self._parked.append(
@@ -296,11 +297,10 @@ class OwnerWork(Generic[State]):
         )
 
 
-def _raised_by(error: Exception) -> dict[str, str]:
-    """What was raised and on which line: not the error's words, which may quote the event."""
+def _line_of(error: Exception) -> str:
+    """Where it was raised. Not the error's words, which may quote the event."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
-    return {"raised": type(error).__name__, "place": place}
+    return f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
 
 
 def _rules_own(error: Exception) -> Exception:

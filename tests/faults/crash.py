@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shared.runtime.faults import STEPS, Step
 from shared.runtime.settings import Settings
+from tests.faults.audit import inexact
 from tests.faults.checks import differences
 from tests.faults.model import Load, model_of
 from tests.faults.progress import Progress
@@ -18,8 +19,8 @@ from tests.faults.stream import Stream
 from tests.running import Process, Stack, stack_of
 
 EVENTS_PER_SECOND = 300
-TAKEN_OVER_SECONDS = 40.0
-FROZEN_SECONDS = 20.0
+TAKEN_OVER_SECONDS = 90.0
+FROZEN_SECONDS = 60.0
 SETTLED_SECONDS = 120.0
 LOAD_EVENTS = 1_000_000
 """As many as it takes: the load ends when every step has had its kill."""
@@ -101,7 +102,7 @@ def crash_test(
         if not ordeal.evidence:
             if not progress.caught_up(SETTLED_SECONDS):
                 crashes.differences.append("the services did not catch up with the log")
-            crashes.differences += differences(settings, model_of(settings))
+            crashes.differences += inexact(settings, model_of(settings))
         for one in watched:
             crashes.recoveries.append([one.process.name, seconds(one.recoveries().taken)])
             for step, _ in deeds(one.process):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local.servers import Server, Servers
 from shared.runtime.settings import Settings
-from tests.faults.checks import differences
+from tests.faults.audit import inexact
 from tests.faults.clients import Answers, Clients
 from tests.faults.model import Model, model_of
 from tests.faults.progress import Progress
@@ -157,7 +157,7 @@ def outages(
             *scene.trouble,
             *answers.wrong,
             *_broken_promises(answers, model),
-            *differences(settings, model),
+            *inexact(settings, model),
         ],
     )
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from shared.runtime.faults import STEPS
 from shared.runtime.settings import Settings
-from tests.faults.checks import differences
+from tests.faults.audit import inexact
 from tests.faults.model import Load, model_of
 from tests.faults.progress import Progress
 from tests.faults.recovery import HEAD, Watched
 from tests.faults.report import Section, table
-from tests.faults.staging import WORKERS, moments, staged
+from tests.faults.staging import WORKERS, staged
 from tests.faults.stream import Stream
 from tests.faults.trace import STARTING
 
@@ -32,14 +32,13 @@ class Volley:
     customers: int
     seed: int = 4
 
-    def shots(self) -> Iterator[tuple[str, float]]:
-        """Whom, and how many seconds after the one before: everybody equally often."""
+    def shots(self) -> Iterator[tuple[str, int]]:
+        """Whom, and after how many events: everybody equally often."""
         chance = random.Random(self.seed)
         rounds = -(-self.kills // len(WORKERS))
         victims = [name for _ in range(rounds) for name in chance.sample(WORKERS, len(WORKERS))]
-        mean = self.events / self.per_second / (self.kills + 1)
-        for victim in victims[: self.kills]:
-            yield victim, mean * chance.uniform(0.4, 1.6)
+        moments = sorted(chance.randrange(self.events) for _ in range(self.kills))
+        return zip(victims, moments, strict=False)
 
 
 def random_kills(settings: Settings, folder: Path, volley: Volley) -> Section:
@@ -50,9 +49,8 @@ def random_kills(settings: Settings, folder: Path, volley: Volley) -> Section:
         watched = {name: Watched(stack.processes[name], settings.partitions) for name in WORKERS}
         began = time.monotonic()
         with Stream(settings, iter(load), volley.per_second) as stream:
-            for name, pause in volley.shots():
-                for _ in moments(pause):
-                    pass
+            for name, moment in volley.shots():
+                stream.reach(moment, STREAMED_SECONDS)
                 steps[name, watched[name].kill().step] += 1
             stream.finish(STREAMED_SECONDS)
         streamed = time.monotonic() - began
@@ -75,7 +73,7 @@ def random_kills(settings: Settings, folder: Path, volley: Volley) -> Section:
         tables=[hits(steps), recoveries],
         differences=[
             *([] if settled else ["the services did not catch up"]),
-            *differences(settings, model),
+            *inexact(settings, model),
         ],
     )
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from shared.runtime.settings import Settings
-from tests.faults.checks import differences
+from tests.faults.audit import inexact
 from tests.faults.model import Load, model_of
 from tests.faults.progress import Progress
 from tests.faults.recovery import taken_at
@@ -62,5 +62,5 @@ def replacement(settings: Settings, folder: Path) -> Section:
                 [[name, f"{took:.1f} s"] for name, took in replaced.items()],
             )
         ],
-        differences=[*trouble, *differences(settings, model_of(settings))],
+        differences=[*trouble, *inexact(settings, model_of(settings))],
     )

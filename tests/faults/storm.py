@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.runtime.settings import Settings
-from tests.faults.checks import differences
+from tests.faults.audit import inexact
 from tests.faults.model import Load, model_of
 from tests.faults.progress import Progress
 from tests.faults.report import Section, table
@@ -77,7 +77,7 @@ def storm(settings: Settings, folder: Path, wanted: Storm) -> Section:
                 [[one.size, f"{one.settled_seconds:.1f} s", f"{one.rate:.0f}"] for one in phases],
             )
         ],
-        differences=[*trouble, *differences(settings, model_of(settings))],
+        differences=[*trouble, *inexact(settings, model_of(settings))],
     )
 
 

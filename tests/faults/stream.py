@@ -9,6 +9,7 @@ from typing import Self
 
 from shared.runtime.settings import Settings
 from tests.faults.model import Sender
+from tests.faults.staging import wait
 
 CHUNK_SECONDS = 0.1
 
@@ -46,6 +47,11 @@ class Stream:
     def ended(self) -> bool:
         """Whether everything is sent (or sending failed)."""
         return not self._thread.is_alive()
+
+    def reach(self, count: int, within_seconds: float) -> None:
+        """Waits until so many are sent, or all."""
+        reached = wait(lambda: self.sent >= count or self.ended, within_seconds)
+        assert reached, f"{self.sent} events sent within {within_seconds:g} s, not {count}"
 
     def finish(self, within_seconds: float) -> None:
         """Waits for the load's end."""

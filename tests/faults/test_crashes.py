@@ -10,7 +10,7 @@ from tests.faults.crash import Ordeal, crash_test
 from tests.faults.mutations import MUTATIONS
 from tests.faults.report import Report
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Of the whole ordeal, the part that shows a defect (the rest would only take longer), and how.
 REVEALED_BY: dict[str, Ordeal] = {

@@ -26,7 +26,7 @@ SHORT = [mongod_killed(3), broker_killed(3), broker_away_while_announcing(15), d
 LONG = [mongod_killed(20), broker_killed(10), broker_away_while_announcing(60), database_slow(60)]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_servers_that_die_and_come_back_one_after_the_other(
     servers: Servers, settings: Settings, tmp_path: Path, report: Report
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_long_outage(
 
 
 @pytest.mark.faults_long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_gateway_that_acknowledges_too_early_is_found(
     servers: Servers, settings: Settings, tmp_path: Path, report: Report
 ) -> None:

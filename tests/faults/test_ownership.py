@@ -18,7 +18,7 @@ from tests.faults.storm import Storm, storm
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_worker_that_stays_dead_is_replaced_by_the_one_beside_it(
     settings: Settings, tmp_path: Path, report: Report
 ) -> None:
@@ -27,7 +27,7 @@ def test_a_worker_that_stays_dead_is_replaced_by_the_one_beside_it(
     assert section.differences == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_workers_that_come_and_go_change_nothing(
     settings: Settings, tmp_path: Path, report: Report
 ) -> None:

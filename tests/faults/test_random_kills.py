@@ -16,7 +16,7 @@ from tests.faults.report import Report
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_some_kills_at_random_moments(settings: Settings, tmp_path: Path, report: Report) -> None:
     volley = Volley(events=12_000, per_second=800, kills=8, customers=300)
     section = random_kills(settings, tmp_path, volley)

@@ -12,11 +12,15 @@ from cli.verify.parked import Parked
 from cli.verify.snapshot import Part
 from cli.verify.topic import Topic
 from shared.contracts.actions import owned_by
-from shared.contracts.decisions import number, place, position
+from shared.contracts.decisions import ORDINAL_BITS, number, place, position
 from shared.contracts.problems import KINDS
 from shared.runtime.ports import Document
 
 CHUNK_DECISIONS = 2_000
+ORDINALS = 1 << ORDINAL_BITS
+"""Numbers of one place of the log."""
+EVERY = 1 << 63
+"""Beyond all numbers."""
 STAMPS = ("tenant", "customer", "action", "at", "time", "program")
 OUTCOMES = {True: ("accepted", "refused"), False: ("followed",)}
 """Of an action that the service owns, and of another's."""
@@ -53,21 +57,22 @@ class Owner:
     _last: int = 0
     _mark_met: bool = False
     _overtaken: set[str] = field(default_factory=set)
-    _next: Document | None = None
+    _next: Document | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._owned = owned_by(self.service)
         cursor = self.part.cursor(self.service)
         self.seen = cursor["seen"].get("events_log", 0)
         self._mark = cursor["announced"]
+        self._next = next(self.stored, None)
 
     def take(self, event: Document) -> None:
         """The next event of the log, and what was decided at its place."""
         seq = event["seq"]
-        self._without_event(seq)
         at = number(self.part.partition, seq)
+        self._without_event(at)
         self.here, self.waits = None, self.parked.meet(event, at)
-        for decision in self._before(seq + 1):
+        for decision in self._before(at + ORDINALS):
             origin = self.parked.decided(decision)
             if origin is None:
                 if not self._is_own(decision, event):
@@ -81,7 +86,7 @@ class Owner:
 
     def finish(self) -> None:
         """After the last event of the log."""
-        self._without_event(None)
+        self._without_event(EVERY)
         self.parked.finish()
         self.topic.finish()
         cursor = self.part.cursor(self.service)
@@ -93,20 +98,15 @@ class Owner:
             sentence = f"announced is {self._mark}, which is no decision's number"
             self.found.differ(where, "", partition, sentence)
 
-    def _before(self, seq: int | None) -> Iterator[Document]:
-        """The decisions at places before this number; `None`: all that are left."""
-        while True:
-            decision, self._next = self._next or next(self.stored, None), None
-            if decision is None:
-                return
-            if seq is not None and place(decision["_id"])[1] >= seq:
-                self._next = decision
-                return
+    def _before(self, end: int) -> Iterator[Document]:
+        """The decisions whose number is below this one."""
+        while self._next is not None and self._next["_id"] < end:
+            decision, self._next = self._next, next(self.stored, None)
             self.found.checked[self._where] += 1
             yield decision
 
-    def _without_event(self, seq: int | None) -> None:
-        for decision in self._before(seq):
+    def _without_event(self, end: int) -> None:
+        for decision in self._before(end):
             if self.parked.decided(decision) is None:
                 where = position(*place(decision["_id"]))
                 sentence = f"stands at {where}, where no event is stored"

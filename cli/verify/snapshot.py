@@ -1,6 +1,7 @@
 """The snapshot: all that changes, read as of one moment and handed out by partition."""
 
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,8 +30,9 @@ CHANGING: dict[str, tuple[str, ...]] = {
 }
 SNAPSHOT_TOO_OLD = 239
 SNAPSHOT_UNAVAILABLE = 246
-"""A collection was made at this very moment; the next snapshot sees it."""
-TRIES = 3
+"""A collection was made or replaced at this very moment; a later snapshot sees it."""
+UNAVAILABLE_SECONDS = 20.0
+RETRY_SECONDS = 0.5
 _HEAD = struct.Struct("<iB4si")
 """How a document begins: its size, then type, name and length of `_id`, where that is a text."""
 _TEXT = 2
@@ -78,21 +80,21 @@ def take(
 ) -> Snapshot:
     """Reads it. Raises `CommandError` where there is nothing, or where it took longer than mongod
     keeps the past (`minSnapshotHistoryWindowInSeconds`, 300 s unless set)."""
-    for attempt in range(1, TRIES + 1):
+    deadline = time.monotonic() + UNAVAILABLE_SECONDS
+    while True:
         try:
             with client.start_session(causal_consistency=False, snapshot=True) as session:
                 return _Reading(client, session, settings, partitions, read).all()
         except OperationFailure as error:
-            if error.code == SNAPSHOT_UNAVAILABLE and attempt < TRIES:
+            if error.code == SNAPSHOT_UNAVAILABLE and time.monotonic() < deadline:
+                time.sleep(RETRY_SECONDS)
                 continue
-            if error.code in (SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE):
-                raise CommandError(
-                    "the snapshot got too old before all of it was read: raise mongod's "
-                    "minSnapshotHistoryWindowInSeconds, or verify at a quieter time "
-                    f"({error.details['errmsg'] if error.details else error})"
-                ) from error
-            raise
-    raise AssertionError("the last try returns or raises")
+            if error.code != SNAPSHOT_TOO_OLD:
+                raise
+            raise CommandError(
+                "the snapshot got too old before all of it was read: raise mongod's "
+                "minSnapshotHistoryWindowInSeconds, or verify at a quieter time."
+            ) from error
 
 
 @dataclass(slots=True)

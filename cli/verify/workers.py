@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
 from confluent_kafka import KafkaException
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from cli.positions import kafka_away, mongo_away
 from cli.problems import CommandError
@@ -25,6 +25,12 @@ def servers_answer(settings: Settings) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise kafka_away(settings, error) from error
+    except OperationFailure as error:
+        why = (error.details or {}).get("errmsg", error)
+        raise CommandError(
+            f"MongoDB refused a read ({why}); while a rebuild replaces collections that happens: "
+            "verify again."
+        ) from error
     except PyMongoError as error:
         raise mongo_away(error) from error
 

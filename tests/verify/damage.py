@@ -137,6 +137,24 @@ def wrong_program_version(database: Database) -> Deed:
     return _put(database, "journal.events", event, _customer(event))
 
 
+def cursor_ahead(database: Database) -> Deed:
+    cursor = database.one("customers.cursors")
+    cursor["seen"]["events_log"] += 5
+    return _put(database, "customers.cursors", cursor, "")
+
+
+def moved_mark(database: Database) -> Deed:
+    cursor = database.one("points.cursors")
+    cursor["announced"] = Int64(cursor["announced"] - 1)
+    return _put(database, "points.cursors", cursor, "")
+
+
+def document_without_a_member(database: Database) -> Deed:
+    decision = database.one("points.decisions", {"facts.type": "points_earned"})
+    del decision["result"]
+    return _put(database, "points.decisions", decision, _customer(decision))
+
+
 def missing_event(database: Database) -> Deed:
     event = database.one("journal.events", {"action": "checkout"})
     deed = _put(database, "journal.events", event, _customer(event), remove=True)
@@ -257,6 +275,9 @@ TEN: dict[str, Callable[[Database], Deed]] = {
 MORE: dict[str, Callable[[Database], Deed]] = {
     each.__name__: each
     for each in (
+        cursor_ahead,
+        moved_mark,
+        document_without_a_member,
         missing_event,
         unlisted_event,
         missing_batch,

@@ -70,11 +70,13 @@ def measure(options: Options, wanted: tuple[str, ...], profiler: Profiler, out: 
     """Measures what is wanted, shows it, writes it to `out`."""
     console = _console()
     with _opened(options, console) as opened:
-        runs = stages.run(opened, wanted, profiler, console.print)
-        found = results.result(runs, results.settings_of(opened))
+        findings = stages.run(opened, stages.GROUPS, wanted, profiler, console.print)
+        found = results.result(findings.runs, results.settings_of(opened))
     results.write(found, out)
     table.show(found, console)
     console.print(f"written: {out}")
+    if findings.failed:
+        raise BenchError(f"not measured: {'; '.join(findings.failed)}; see above")
 
 
 def _wanted(only: str) -> tuple[str, ...]:

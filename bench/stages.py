@@ -1,10 +1,11 @@
 """Which stages there are, what each needs, and running those that are wanted."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from bench import beside, doors, draining, history, latency
 from bench.ground import Ground
+from bench.problems import BenchError
 from bench.profiling import Profiler
 from bench.usage import Measured
 
@@ -18,6 +19,8 @@ class Findings:
 
     say: Callable[[str], None]
     runs: dict[str, list[Measured]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why a group of stages ended before its time, by its title."""
 
     def add(self, key: str, measured: Measured) -> None:
         """One more repetition."""
@@ -28,21 +31,6 @@ class Findings:
         )
 
 
-def run(
-    ground: Ground, wanted: Collection[str], profiler: Profiler, say: Callable[[str], None]
-) -> Mapping[str, list[Measured]]:
-    """All stages that are wanted, in turn, as often as the options say."""
-    findings = Findings(say)
-    for number in range(1, ground.options.repeat + 1):
-        if ground.options.repeat > 1:
-            say(f"repetition {number} of {ground.options.repeat}")
-        for group in GROUPS:
-            if mine := [key for key in group.keys if key in wanted]:
-                say(f"{group.title} …")
-                group.measure(ground, mine, profiler, findings)
-    return findings.runs
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Stages that share a namespace. `keys` in the order in which they are measured."""
@@ -50,6 +38,30 @@ class Group:
     title: str
     keys: tuple[str, ...]
     measure: Callable[[Ground, Collection[str], Profiler, Findings], None]
+
+
+def run(
+    ground: Ground,
+    groups: Sequence[Group],
+    wanted: Collection[str],
+    profiler: Profiler,
+    say: Callable[[str], None],
+) -> Findings:
+    """All stages that are wanted, in turn, as often as the options say; one that fails does not
+    keep the others from being measured."""
+    findings = Findings(say)
+    for number in range(1, ground.options.repeat + 1):
+        if ground.options.repeat > 1:
+            say(f"repetition {number} of {ground.options.repeat}")
+        for group in groups:
+            if mine := [key for key in group.keys if key in wanted]:
+                say(f"{group.title} …")
+                try:
+                    group.measure(ground, mine, profiler, findings)
+                except BenchError as error:
+                    findings.failed[group.title] = str(error)
+                    say(f"  failed: {error}")
+    return findings
 
 
 def _alone(ground: Ground, wanted: Collection[str], profiler: Profiler, findings: Findings) -> None:

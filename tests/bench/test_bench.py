@@ -5,7 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 from bench import page, results, soak, table
 from bench.__main__ import app
 from bench.events import checkouts
-from bench.ground import SECRET
+from bench.ground import SECRET, Ground
+from bench.options import QUICK
 from bench.problems import BenchError
-from bench.stages import GROUPS
+from bench.profiling import Profiler
+from bench.stages import GROUPS, Group, run
 from bench.usage import Measured, Usage
 from bench.wire import Template
 from deploy.local.servers import ROOT
@@ -45,6 +48,22 @@ def everything(**settings: Any) -> dict[str, Any]:
     runs = {key: [measured(1_000, "loop" if key == "loop_bulk" else "points")] for key in STAGES}
     known = {"quick": False, "cpu_count": 2, "cpu": "some", "memory_gb": 8, "commit": "abc"}
     return results.result(runs, {**known, "measured_at": "today", **settings})
+
+
+def test_a_stage_that_fails_keeps_no_other_from_being_measured() -> None:
+    def fails(*_: object) -> None:
+        raise BenchError("too slow")
+
+    def works(*parts: Any) -> None:
+        parts[-1].add("points", measured(1_000))
+
+    groups = (Group("first", ("journal",), fails), Group("second", ("points",), works))
+    said: list[str] = []
+    ground = cast(Ground, SimpleNamespace(options=QUICK))
+    findings = run(ground, groups, ("journal", "points"), Profiler(), said.append)
+    assert findings.failed == {"first": "too slow"}
+    assert findings.runs.keys() == {"points"}
+    assert "  failed: too slow" in said
 
 
 @pytest.mark.servers

@@ -62,7 +62,7 @@ HEADERS: dict[str, Schema] = {
     },
     "traceparent": {"description": "W3C trace context"},
     "seq": {"pattern": "^[0-9]+$", "description": "The place in the partition's log, without gaps"},
-    "lineage": {"description": "Which log: it changes when a database is restored"},
+    "lineage": {"description": "Which log: numbers compare only within one"},
     "recorded_at": {"format": "date-time", "description": "When the journal took it"},
     "program": {
         "pattern": "^[0-9]+$",

@@ -21,6 +21,8 @@ LATE_SECONDS = 60.0
 """How long after the scenario an event may still be refused."""
 CLIENT_EVENTS = 1_000_000
 BATCH = 20
+PAUSE_SECONDS = 0.1
+"""Between two posts of a client: who waits for an outcome shall not wait for a backlog."""
 
 Event = dict[str, Any]
 
@@ -76,7 +78,7 @@ class Clients:
         with httpx2.Client(
             base_url=self._url, headers={**ADMIN, **headers}, timeout=ANSWER_SECONDS
         ) as client:
-            while not self._over.is_set():
+            while not self._over.wait(PAUSE_SECONDS):
                 self._until_taken(client, [next(events) for _ in range(size)])
 
     def _until_taken(self, client: httpx2.Client, events: Sequence[Event]) -> None:

@@ -165,10 +165,13 @@ Places = dict[int, tuple[int, int]]
 def _told(before: Places, taken: Places, after: Places) -> str:
     """What the cursors say of one partition that the frozen worker had in hand."""
     partition = min(p for p in taken if taken[p] != before.get(p))
-    had, has = before[partition], taken[partition]
-    same = "still" if after[partition] == has else f"then {after[partition]}, not"
+    (epoch, batch), has, now = before[partition], taken[partition], after[partition]
+    end = (
+        "its commit was refused by the epoch alone (`fenced`), nothing has moved"
+        if now == has
+        else f"its commit was taken: batch {now[1]}"
+    )
     return (
-        f"partition {partition} stood at epoch {had[0]}, batch {had[1]}; the heir raised it to "
-        f"epoch {has[0]}, batch {has[1]}, and there it {same} stood after the woken worker had "
-        "tried to commit its batch: refused by the epoch alone, it said `fenced`"
+        f"partition {partition} stood at epoch {epoch}, batch {batch}; the heir had raised it to "
+        f"epoch {has[0]}, batch {has[1]}, when the first woke up; {end}"
     )

@@ -1,6 +1,6 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-fast test-faults check contracts bench bench-soak profile up down status logs reset format
+.PHONY: help install lock demo test test-fast test-faults check contracts bench bench-page bench-soak profile up down status logs reset format
 
 # A python to make .venv with; empty: the first of 3.11 to 3.14 that the PATH has.
 PYTHON ?=
@@ -67,6 +67,9 @@ contracts: install ## write docs/contracts and the JSON Schemas anew from the co
 
 bench: install ## measure pipeline, gateway and latency on servers of their own, some ten minutes (ARGS="--only points")
 	@$(python) -m bench $(ARGS)
+
+bench-page: bench ## the same, and docs/benchmarks.md written from it
+	@$(python) -m bench page
 
 bench-soak: install ## ten minutes of load on the whole stack: is each process's memory flat?
 	@$(python) -m bench soak $(ARGS)

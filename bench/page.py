@@ -37,7 +37,7 @@ def _figures(found: Found) -> str:
             f"{latency['watched']} watched",
         ]
     )
-    ratios = [[RATIO_NAMES[name], f"{value:.2f}"] for name, value in found["ratios"].items()]
+    ratios = [[words, f"{found['ratios'][name]:.2f}"] for name, words in RATIO_NAMES.items()]
     settings = found["settings"]
     where = f"{settings['cpu_count']} cores ({settings['cpu']}), {settings['memory_gb']} GB"
     return "\n".join(
@@ -50,7 +50,7 @@ def _figures(found: Found) -> str:
             _table(["what", "rate", "of"], rows),
             "",
             _table(["ratio in the same run", ""], ratios),
-            "",
+            "\n",
         ]
     )
 
@@ -113,7 +113,8 @@ def _soak(soak: Found) -> str:
     rate = soak["events"] / soak["seconds"]
     return (
         f"## Memory over {soak['seconds'] / 60:.0f} minutes at {rate:,.0f} events/s\n\n"
-        "The growth is the slope over the last two thirds, in ten minutes.\n\n"
+        f"At commit `{soak['settings']['commit']}`. The growth is the slope over the last two "
+        "thirds, in ten minutes.\n\n"
         + _table(["process", "first", "last", "growth", ""], rows)
         + "\n"
     )

@@ -23,7 +23,7 @@ from bench.children import say, wait_for_end
 from bench.wire import Answer, Connection, Template, get, post
 from cli.probes import percentile
 
-CONNECTIONS_MAX = 200
+CONNECTIONS_MAX = 1_000
 PATIENCE_SECONDS = 30.0
 TRIES = 3
 

@@ -46,8 +46,9 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     latency = [found["latency_p50_ms"], found["latency_p99_ms"]]
     if None not in latency:
         console.print(f"event to visible balance: p50 {latency[0]} ms, p99 {latency[1]} ms")
-    for name, value in found["ratios"].items():
-        console.print(f"{RATIO_NAMES[name]}: {value:.2f}")
+    for name, words in RATIO_NAMES.items():
+        if name in found["ratios"]:
+            console.print(f"{words}: {found['ratios'][name]:.2f}")
     settings = found["settings"]
     console.print(", ".join(f"{name} {value}" for name, value in settings.items()), style="dim")
     busy = [key for key, stage in found["stages"].items() if stage["others_cores"] > QUIET_CORES]

@@ -47,7 +47,7 @@ class Measured:
         return self.events / self.seconds
 
     def cpu_microseconds(self, process: str | None = None) -> float:
-        """Per event, of one process or of all: hardly moved by what else the machine does."""
+        """Per event, of one process or of all: a busy machine moves it far less than the rate."""
         names = [process] if process else list(self.processes)
         return sum(self.processes[name].cpu_seconds for name in names) / self.events * 1e6
 

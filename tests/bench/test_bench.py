@@ -137,7 +137,7 @@ def test_a_process_that_grows_is_named() -> None:
     found = soak.report(times, samples, {"events": 1, "seconds": 600.0})
     assert soak.not_flat(found) == ["points"]
     assert found["processes"]["points"]["grows_mb_in_ten_minutes"] == 20
-    assert "grows" in page.text(everything(), found)
+    assert "grows" in page.text(everything(), {**found, "settings": {"commit": "abc"}})
 
 
 def test_memory_that_jitters_is_flat() -> None:

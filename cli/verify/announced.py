@@ -1,10 +1,12 @@
 """Messages beside the documents that they announce: what of them is not as it was stored."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
-from cli.verify.documents import instant, texts
+from cli.verify.documents import INSTANTS_KEPT_MAX, instant, texts
 from cli.verify.topic import Carried
 from shared.contracts.decisions import place
 from shared.runtime.ports import Document
@@ -51,13 +53,18 @@ def of_decision(message: Carried, decision: Document, service: str, lineage: str
 def _common(document: Document, lineage: str) -> dict[str, bytes]:
     return {
         "ce_type": document["action"].encode(),
-        "ce_time": instant(document["time"]).encode(),
+        "ce_time": _stamp(document["time"]),
         "tenant": document["tenant"].encode(),
         "customer": document["customer"].encode(),
         "lineage": lineage.encode(),
-        "recorded_at": instant(document["at"]).encode(),
+        "recorded_at": _stamp(document["at"]),
         "program": b"%d" % document["program"],
     }
+
+
+@lru_cache(INSTANTS_KEPT_MAX)
+def _stamp(moment: datetime) -> bytes:
+    return instant(moment).encode()
 
 
 def _wrong(message: Carried, of: Document, expected: Mapping[str, bytes]) -> Iterator[str]:

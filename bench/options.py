@@ -47,6 +47,7 @@ QUICK = Options(
     full_events=600,
     per_event_events=100,
     customers=50,
+    partitions=2,
     gateway_seconds=0.5,
     warm_up_seconds=0.2,
     cache_gb=0.25,

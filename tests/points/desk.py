@@ -120,6 +120,11 @@ class Desk:
         """These events as the journal announces them, a second apart."""
         return [self._message(event) for event in events]
 
+    def forget_log(self) -> None:
+        """Another log begins, with the same numbers, ids and times."""
+        self._seqs.clear()
+        self._sent = 0
+
     def decide(self, messages: Sequence[Message]) -> Work:
         return self.handler.decide(
             take(messages, self.cursors, (LOG_INPUT,)).messages, self.cursors

@@ -52,6 +52,9 @@ ACKNOWLEDGED_SECONDS = 120.0
 """How long an announcement may wait for a broker that is away before the process gives up and is
 started anew; below the 300 s after which the group would drop us."""
 STOP_SECONDS = 20.0
+ENDING = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001  # their names
+"""A consumer that is broken for good says so once, without its flag `fatal`: a broker that comes
+back can make a static member fence itself, and then it never hands over a message again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Projector:
     def _on_error(self, error: KafkaError) -> None:
         self.owned.check()  # what a callback met explains the error that follows from it
         # The client keeps trying by itself; only what it calls fatal, or a lost position, ends us.
-        if error.fatal() or error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its name
+        if error.fatal() or error.code() in ENDING:
             raise KafkaException(error)
         self._log.warning("consumer_error", error=str(error))
 

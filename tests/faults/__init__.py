@@ -1,1 +1,1 @@
-"""Crashes: real processes that kill themselves at each step, and what must hold afterwards."""
+"""Faults: processes and servers that are killed, frozen, cut off or slow, and what must hold."""

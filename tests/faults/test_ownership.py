@@ -13,7 +13,11 @@ import pytest
 from shared.runtime.settings import Settings
 from tests.faults.replacement import replacement
 from tests.faults.report import Report
+from tests.faults.staging import add_worker, events, wait
 from tests.faults.storm import Storm, storm
+from tests.running import stack_of
+
+ENDED_SECONDS = 60.0
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -34,6 +38,21 @@ def test_workers_that_come_and_go_change_nothing(
     section = storm(settings, tmp_path, Storm(["points", "journal"], steady_seconds=3))
     report.add(section)
     assert section.differences == []
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_whose_name_another_takes_ends(settings: Settings, tmp_path: Path) -> None:
+    """A consumer that the group has fenced never gets a message again, and says so only once:
+    who goes on with it owns partitions that nobody reads."""
+    with stack_of(settings, tmp_path) as stack:
+        first = stack.processes["first"] = add_worker(stack, "points")
+        stack.start("first")
+        second = add_worker(stack, "points")
+        second.start()
+        assert wait(lambda: first.running.poll() is not None, ENDED_SECONDS)
+        assert first.running.returncode == 1
+        assert events(first)["stopped"] == 1
+        second.wait_ready()
 
 
 @pytest.mark.faults_long

@@ -6,6 +6,7 @@ usage: python tests/verify/damage.py MONGO_URL NAMESPACE KIND      does it, prin
 It knows the documents by what is written about them, as whoever edits a database by hand does.
 """
 
+import json
 import random
 import sys
 from collections.abc import Callable
@@ -81,6 +82,15 @@ def changed_lot(database: Database) -> Deed:
     page = database.one("points.lots")
     page["lots"][0]["used"] += 1
     return _put(database, "points.lots", page, page["customer"])
+
+
+def changed_last_page(database: Database) -> Deed:
+    state = database.one("points.states", {"accounts.main.last": {"$gt": ""}})
+    account = state["accounts"]["main"]
+    lots = json.loads(account["last"])
+    lots[-1][3] += 1
+    account["last"] = json.dumps(lots)
+    return _put(database, "points.states", state, state["_id"])
 
 
 def missing_decision(database: Database) -> Deed:
@@ -275,6 +285,7 @@ TEN: dict[str, Callable[[Database], Deed]] = {
 MORE: dict[str, Callable[[Database], Deed]] = {
     each.__name__: each
     for each in (
+        changed_last_page,
         cursor_ahead,
         moved_mark,
         document_without_a_member,

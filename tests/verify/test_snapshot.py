@@ -41,6 +41,28 @@ def test_what_is_written_meanwhile_is_not_in_it(settings: Settings) -> None:
         assert {partition_of(s["_id"].encode(), settings.partitions) for s in states} == {partition}
 
 
+def test_a_collection_that_is_replaced_meanwhile_makes_it_be_taken_again(
+    settings: Settings,
+) -> None:
+    points = settings.database("points")
+    every = frozenset(range(settings.partitions))
+    with open_client(settings) as client:
+        _filled(client, settings)
+        page = {"_id": "demo/c-1/1/main/0", "lots": []}
+        client[points].lots.insert_one(page)
+        client[points].lots_new.insert_one(page | {"n": 2})
+        moves = iter([{"renameCollection": f"{points}.lots_new", "to": f"{points}.lots"}])
+
+        def replace(_: int) -> None:
+            if (move := next(moves, None)) is not None:
+                client.admin.command({**move, "dropTarget": True})
+
+        snapshot = take(client, settings, every, replace)
+    pages = [page for part in snapshot.parts.values() for page in part.of("points.lots")]
+    assert pages == [page | {"n": 2}]
+    assert sum(len(part.of("points.states")) for part in snapshot.parts.values()) == CUSTOMERS
+
+
 def test_one_that_is_too_old_says_what_to_do(settings: Settings) -> None:
     deadline = time.monotonic() + FORGOTTEN_SECONDS
     with open_client(settings) as client, _no_history(client):

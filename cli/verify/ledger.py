@@ -14,8 +14,9 @@ from shared.contracts.identity import closed_lot_key
 from shared.runtime.ports import Document
 
 DECISIONS = "points.decisions"
-PAGE_LOTS = 64
-"""Lot number k of an account is in page k // 64 for good."""
+PAGE_LOTS = 32
+"""Lot number k of an account is in page k // 32 for good; the last page, which still fills, is kept
+in the account's state."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """The stored state of points beside the ledger: balances, pages of open lots, closed lots."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,18 +23,18 @@ KEPT = ("score", "spent", "pending", "reserved", "expired", "made")
 
 @dataclass(slots=True)
 class Pages:
-    """What the stored pages of one account say by themselves."""
+    """What the stored lots of one account say by themselves."""
 
     open: int = 0
     due: datetime | None = None
     lowest: int | None = None
 
-    def add(self, page: Document) -> None:
+    def add(self, n: int, lots: Sequence[Document]) -> None:
         """One more page."""
-        self.open += sum(lot["points"] - lot["used"] for lot in page["lots"])
-        dates = [lot["expires_at"] for lot in page["lots"] if lot["expires_at"] is not None]
+        self.open += sum(lot["points"] - lot["used"] for lot in lots)
+        dates = [lot["expires_at"] for lot in lots if lot["expires_at"] is not None]
         self.due = min([*dates, *([] if self.due is None else [self.due])], default=None)
-        self.lowest = page["n"] if self.lowest is None else min(self.lowest, page["n"])
+        self.lowest = n if self.lowest is None else min(self.lowest, n)
 
 
 def check_states(ledger: Ledger, part: Part, found: Findings) -> None:
@@ -90,6 +91,10 @@ def began(forgotten: int) -> int:
 
 
 def _wrong_account(stored: Document, account: Account, pages: Pages) -> Iterator[str]:
+    if last := _last_page(stored):
+        pages.add(account.made // PAGE_LOTS, last)
+    for sentence in _wrong_lots(last, _kept(account)):
+        yield f"its last page {sentence}"
     expected = {name: getattr(account, name) for name in KEPT}
     if wrong := unlike(stored, expected | {"due": account.due}):
         yield wrong
@@ -103,6 +108,28 @@ def _wrong_account(stored: Document, account: Account, pages: Pages) -> Iterator
         yield f"due is {stored['due']}, but of its open lots {pages.due}"
     if pages.lowest is not None and stored["first"] > pages.lowest:
         yield f"first is {stored['first']}, but page {pages.lowest} holds open lots"
+
+
+LAST = ("event", "n", "points", "used", "held", "earned_at", "expires_at")
+"""What the last page, a text in the state, says of each lot, in this order."""
+
+
+def _last_page(stored: Document) -> list[Document]:
+    lots = json.loads(stored["last"] or "[]")
+    return [_dated(dict(zip(LAST, lot, strict=True))) for lot in lots]
+
+
+def _dated(lot: Document) -> Document:
+    for name in ("earned_at", "expires_at"):
+        if lot[name]:  # as everything else here: UTC, without saying so
+            lot[name] = datetime.fromisoformat(lot[name]).replace(tzinfo=None)
+    return lot
+
+
+def _kept(account: Account) -> list[Lot]:
+    """The open lots that are in no full page."""
+    full = account.made // PAGE_LOTS
+    return [lot for lot in account.lots.values() if lot.made // PAGE_LOTS >= full]
 
 
 def _check_pages(ledger: Ledger, part: Part, found: Findings) -> dict[AccountOf, Pages]:
@@ -120,7 +147,7 @@ def _check_pages(ledger: Ledger, part: Part, found: Findings) -> dict[AccountOf,
             of = {"customer": key, "account": account, "n": int(n)}
             for sentence in _wrong_page(page, lots, of):
                 found.differ(LOTS, key, id_, sentence)
-            seen[key, int(generation), account].add(page)
+            seen[key, int(generation), account].add(page["n"], page["lots"])
         except UNREADABLE as error:
             found.differ(LOTS, key, id_, f"is not of a page's shape ({error!r})")
     for id_, lots in expected.items():
@@ -134,7 +161,8 @@ def _pages(ledger: Ledger) -> Iterator[tuple[str, list[Lot]]]:
         for id_, account in customer.accounts.items():
             pages: dict[int, list[Lot]] = {}
             for lot in account.lots.values():
-                pages.setdefault(lot.made // PAGE_LOTS, []).append(lot)
+                if (n := lot.made // PAGE_LOTS) < account.made // PAGE_LOTS:
+                    pages.setdefault(n, []).append(lot)
             for n, lots in pages.items():
                 yield f"{key}/{customer.generation}/{id_}/{n}", lots
 
@@ -150,15 +178,19 @@ def _orphan(ledger: Ledger, page: Document) -> str:
     if account not in customer.accounts:
         return "belongs to an account that the customer does not have"
     made = customer.accounts[account].made
-    if int(n) * PAGE_LOTS >= made:
-        return f"is beyond the {made} lots that were ever made"
+    if (int(n) + 1) * PAGE_LOTS > made:
+        return f"is beyond the full pages of the {made} lots that were ever made"
     return "is stored, though no lot in it is open"
 
 
 def _wrong_page(page: Document, lots: list[Lot], of: Document) -> Iterator[str]:
     if wrong := unlike(page, of):
         yield wrong
-    stored, names = page["lots"], [(lot.event, lot.n) for lot in lots]
+    yield from _wrong_lots(page["lots"], lots)
+
+
+def _wrong_lots(stored: Sequence[Document], lots: Sequence[Lot]) -> Iterator[str]:
+    names = [(lot.event, lot.n) for lot in lots]
     found = [(lot["event"], lot["n"]) for lot in stored]
     if found != names:
         yield _other_lots(found, names)

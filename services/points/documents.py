@@ -3,13 +3,19 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from services.points.domain.accounts import Account
 from services.points.domain.customers import UNKNOWN, CustomerPoints
-from services.points.domain.lots import NONE, PAGE_LOTS, Hidden, Lot, Lots, page_changes
+from services.points.domain.lots import Hidden, Lot, Lots, full, page_changes
 from services.points.domain.transactions import FirstCheckout, Transaction
 from shared.contracts.identity import closed_lot_key
 from shared.runtime.owner import Change, Customer
 from shared.runtime.ports import Document
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[Lot, ...]).decode
+"""The last page of an account as a text in its state: a small part of what BSON costs."""
 
 
 class AccountOf(NamedTuple):
@@ -41,7 +47,7 @@ def transaction_document(transaction: Transaction | None) -> Document | None:
 
 
 def state_of(document: Document) -> CustomerPoints:
-    """A stored state; its open lots are known to exist, and hidden."""
+    """A stored state; its full pages are known to exist, and hidden."""
     return CustomerPoints(
         document["standing"],
         document["generation"],
@@ -51,18 +57,20 @@ def state_of(document: Document) -> CustomerPoints:
 
 
 def _account(id_: str, fields: Document) -> Account:
-    account = Account(
+    made, due, last = fields["made"], fields["due"], fields["last"]
+    pages = {full(made): _decode(last)} if last else {}
+    hidden = Hidden(fields["first"], due) if fields["first"] < full(made) else None
+    return Account(
         id=id_,
         score=fields["score"],
         spent=fields["spent"],
         pending=fields["pending"],
         reserved=fields["reserved"],
         expired=fields["expired"],
-        made=fields["made"],
-        due=fields["due"],
-        lots=Lots(hidden=Hidden(fields["first"], fields["due"])),
+        made=made,
+        due=due,
+        lots=Lots(pages, hidden),
     )
-    return account if account.has_lots else account.with_lots(NONE)
 
 
 def state_document(of: Customer, state: CustomerPoints) -> Document:
@@ -89,7 +97,12 @@ def _account_document(account: Account) -> Document:
         "made": account.made,
         "due": account.due,
         "first": account.lots.first(account.made),
+        "last": _encode(last).decode() if (last := _last_page(account)) else "",
     }
+
+
+def _last_page(account: Account) -> tuple[Lot, ...]:
+    return account.lots.pages.get(full(account.made), ())
 
 
 def lot_of(document: Document) -> Lot:
@@ -118,29 +131,23 @@ def _lot_document(lot: Lot) -> Document:
 
 
 def stored_pages(account: Account) -> range:
-    """The numbers of the pages that may be stored: none above the last lot's."""
-    return range(account.lots.first(account.made), (account.made - 1) // PAGE_LOTS + 1)
+    """The numbers of the full pages that may be stored."""
+    return range(account.lots.first(account.made), full(account.made))
 
 
-def add_pages(
-    change: Change[CustomerPoints],
-    put: list[Document],
-    push: list[tuple[str, Document]],
-    removed: list[str],
-) -> None:
-    """Adds what turns the stored pages of a customer into the present ones."""
+def add_pages(change: Change[CustomerPoints], put: list[Document], removed: list[str]) -> None:
+    """Adds what turns the stored full pages of a customer into the present ones."""
     of, before, after = change
     if before.generation != after.generation:
         removed.extend(_all_pages(of, before))
         before = UNKNOWN
     for id_, account in after.accounts.items():
+        was = before.account(id_)
+        if account.lots is was.lots or not full(account.made):
+            continue  # all of its lots are in its last page
         pages = AccountOf(of.key, after.generation, id_)
-        known = before.accounts[id_].lots if id_ in before.accounts else NONE
-        if account.lots is known:
-            continue
-        changes = page_changes(known, account.lots)
+        changes = page_changes(was.lots, was.made, account.lots, account.made)
         put.extend(_page_document(pages, n, page) for n, page in changes.put.items())
-        push.extend(_page_addition(pages, n, added) for n, added in changes.push.items())
         removed.extend(pages.page(n) for n in changes.removed)
 
 
@@ -152,17 +159,7 @@ def _all_pages(of: Customer, state: CustomerPoints) -> Iterator[str]:
 
 def _page_document(of: AccountOf, n: int, page: Iterable[Lot]) -> Document:
     lots = [_lot_document(lot) for lot in page]
-    # Fields in the order that MongoDB gives a page made by `$push`: however the log is cut into
-    # batches, the same page is made of the same bytes.
-    return {"_id": of.page(n), "account": of.account, "customer": of.key, "lots": lots, "n": n}
-
-
-def _page_addition(of: AccountOf, n: int, added: Iterable[Lot]) -> tuple[str, Document]:
-    """Adds without knowing what the page holds; makes it where it is missing."""
-    return of.page(n), {
-        "$push": {"lots": {"$each": [_lot_document(lot) for lot in added]}},
-        "$setOnInsert": {"customer": of.key, "account": of.account, "n": n},
-    }
+    return {"_id": of.page(n), "customer": of.key, "account": of.account, "n": n, "lots": lots}
 
 
 def closed_documents(change: Change[CustomerPoints]) -> Iterator[Document]:

@@ -46,8 +46,14 @@ class Points:
         )
 
     def states(self, keys: Collection[str]) -> dict[str, CustomerPoints]:
-        """Balances; the lots are hidden."""
-        return self._repository.states(keys)
+        """Balances, and the lots of their last pages. Raises `BrokenInvariant` for a stored state
+        in which they do not agree: nothing may be decided on it."""
+        states = self._repository.states(keys)
+        for key, state in states.items():
+            for account in state.accounts.values():
+                if wrong := broken(account):
+                    raise BrokenInvariant(f"{key}, as it is stored: {wrong}")
+        return states
 
     def needs(self, event: Event, state: CustomerPoints) -> Needs | None:
         """Most events need no lots, and a stranger has no checkouts."""
@@ -79,8 +85,11 @@ class Points:
 
     def check(self, change: Change[CustomerPoints]) -> None:
         """The invariants of every account that changed (DESIGN section 5)."""
-        for account in change.after.accounts.values():
-            if account is not change.before.accounts.get(account.id) and (wrong := broken(account)):
+        before, after = change.before, change.after
+        known = before.accounts if before.generation == after.generation else {}
+        for id_, account in after.accounts.items():
+            was = known.get(id_)
+            if account is not was and (wrong := broken(account, was)):
                 raise BrokenInvariant(f"{change.of.key}: {wrong}")
 
     def differs(self, before: CustomerPoints, after: CustomerPoints) -> bool:

@@ -52,13 +52,13 @@ class PointsRepository:
             )
 
     def states(self, keys: Collection[str]) -> dict[str, CustomerPoints]:
-        """By `tenant/customer`; one that has none is unknown. Their lots are hidden."""
+        """By `tenant/customer`; one that has none is unknown. Their full pages are hidden."""
         with store_errors():
             found = self._states.find({"_id": {"$in": list(keys)}})
             return dict.fromkeys(keys, UNKNOWN) | {each["_id"]: state_of(each) for each in found}
 
     def lots(self, wanted: Mapping[AccountOf, Account]) -> dict[AccountOf, Pages]:
-        """All stored pages of these accounts, whose lots are hidden, in one find."""
+        """The full pages of these accounts, which are hidden, in one find."""
         pages: dict[AccountOf, Pages] = {of: {} for of in wanted}
         owners = {of.page(n): (of, n) for of, held in wanted.items() for n in stored_pages(held)}
         if owners:
@@ -92,14 +92,12 @@ class PointsRepository:
 
     @staticmethod
     def store(writes: Writes, changes: Sequence[Change[CustomerPoints]]) -> None:
-        """One write per changed customer and per changed page."""
+        """One write per changed customer, and per page that is full and changed."""
         writes.put(STATES, [state_document(of, after) for of, _, after in changes])
         put: list[Document] = []
-        push: list[tuple[str, Document]] = []
         removed: list[str] = []
         for change in changes:
-            add_pages(change, put, push, removed)
+            add_pages(change, put, removed)
         writes.put(LOTS, put)
-        writes.update(LOTS, push)
         writes.remove(LOTS, removed)
         writes.put(CLOSED, [each for change in changes for each in closed_documents(change)])

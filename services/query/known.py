@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.query.lots import LotId
 from shared.contracts.identity import closed_lot_key
+from shared.contracts.lots import KeptLot, last_page
 from shared.runtime.ports import Document
 
 
@@ -51,6 +52,10 @@ class Known:
         if account:
             prefix, wanted["account"] = f"{prefix}/{account}", account
         return {"_id": {"$gt": f"{prefix}/", "$lt": f"{prefix}0"}, **wanted}  # "0" follows "/"
+
+    def last_page(self, account: str) -> tuple[KeptLot, ...]:
+        """The open lots of an account that are in no full page yet."""
+        return last_page((self.state or {}).get("accounts", {}).get(account, {}))
 
     def closed(self, lot: LotId) -> str:
         """The `_id` of a lot that left its page."""

@@ -1,4 +1,4 @@
-"""Lots as points stores them, in pages and closed ones: what is due, what became of each."""
+"""Lots as points stores them, open and closed ones: what is due, what became of each."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from services.query.known import Known, of_tenant
 from services.query.lots import Lot, LotId, lapsing
 from services.query.streams import earned
+from shared.contracts.lots import KeptLot
 from shared.runtime.ports import Document
 
 SAME_STATE_TRIES = 3
@@ -73,8 +74,14 @@ class LotPages:
     async def _due_points(
         self, customers: Iterable[Known], now: datetime
     ) -> dict[str, dict[str, int]]:
-        wanted = [known.pages(account) for known in customers for account in _due(known, now)]
+        wanted: list[Document] = []
         points: dict[str, dict[str, int]] = {}
+        for known in customers:
+            for account in _due(known, now):
+                wanted.append(known.pages(account))
+                lapsed = lapsing(map(_kept_lot, known.last_page(account)), now)
+                if lapsed:
+                    points.setdefault(known.key, {})[account] = lapsed
         for start in range(0, len(wanted), PAGES_ASKED_MAX):
             pages = {"$or": wanted[start : start + PAGES_ASKED_MAX]}
             asked = {**pages, "lots.expires_at": {"$lte": now}}
@@ -87,13 +94,21 @@ class LotPages:
     async def made_by(self, customer: Known, decisions: Iterable[Document]) -> dict[LotId, Lot]:
         """The lots that these decisions made, as they are now.
 
-        Open ones first: a lot only ever moves from its page to the closed ones, so none is missed.
+        In the order in which a lot moves, so that none is missed: from the account's state to a
+        full page to the closed ones.
         """
         made = dict(lot for decision in decisions for lot in earned(decision))
         if not made:
             return {}
         events = list({id_.event for id_ in made})
-        found: dict[LotId, Lot] = {}
+        state = await self._states.find_one({"_id": customer.key})
+        customer = replace(customer, state=state)
+        found: dict[LotId, Lot] = {
+            id_: _kept_lot(lot)
+            for account in (state or {}).get("accounts", {})
+            for lot in customer.last_page(account)
+            if (id_ := LotId(lot.event, lot.n, account)) in made
+        }
         async for page in self._pages.find({**customer.pages(), "lots.event": {"$in": events}}):
             for lot in page["lots"]:
                 found[LotId(lot["event"], lot["n"], page["account"])] = _open_lot(lot)
@@ -113,6 +128,10 @@ def _due(customer: Known, now: datetime) -> list[str]:
 
 def _open_lot(lot: Document) -> Lot:
     return Lot(lot["points"], lot["used"], lot["held"], lot.get("expired", 0), lot["expires_at"])
+
+
+def _kept_lot(lot: KeptLot) -> Lot:
+    return Lot(lot.points, lot.used, lot.held, 0, lot.expires_at)
 
 
 def _closed_lot(lot: Document, fact: Document) -> Lot:

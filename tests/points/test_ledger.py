@@ -10,11 +10,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from services.points.domain import lots as paging
 from services.points.domain.customers import UNKNOWN, CustomerPoints
 from services.points.domain.decide import decide
 from services.points.domain.evolve import fold
 from services.points.domain.invariants import broken
-from services.points.domain.lots import Lot, Lots, page_changes
+from services.points.domain.lots import PAGE_LOTS, Lot, PageChanges, page_changes
 from services.points.domain.needs import needs_checkout, needs_lots
 from services.points.domain.transactions import FirstCheckout
 from shared.contracts.decisions import Decision
@@ -109,7 +110,12 @@ class Ledger(RuleBasedStateMachine):
         self.whole = self.thin = UNKNOWN
         self.paper = Paper(frozenset({"credit"}))
         self.pages: dict[tuple[str, int], tuple[Lot, ...]] = {}
+        self.page_lots, paging.PAGE_LOTS = paging.PAGE_LOTS, 3  # so that some are full
+
         self.first: dict[tuple[int, str], FirstCheckout] = {}
+
+    def teardown(self) -> None:
+        paging.PAGE_LOTS = self.page_lots
 
     @initialize(joins=st.booleans())
     def begin(self, joins: bool) -> None:
@@ -141,6 +147,8 @@ class Ledger(RuleBasedStateMachine):
             stored = [
                 lot for (of, _), page in sorted(self.pages.items()) if of == id_ for lot in page
             ]
+            account = self.thin.account(id_)
+            stored += account.lots.pages.get(paging.full(account.made), ())
             assert stored == list(self.whole.account(id_).lots.known())
 
     @invariant()
@@ -212,12 +220,10 @@ class Ledger(RuleBasedStateMachine):
         if before.generation != self.thin.generation:
             self.pages, before = {}, UNKNOWN
         for id_, held in self.thin.accounts.items():
-            known = before.accounts[id_].lots if id_ in before.accounts else Lots()
-            changes = page_changes(known, held.lots)
+            was = before.account(id_)
+            changes = page_changes(was.lots, was.made, held.lots, held.made)
             for n, page in changes.put.items():
                 self.pages[id_, n] = page
-            for n, added in changes.push.items():
-                self.pages[id_, n] = (*self.pages.get((id_, n), ()), *added)
             for n in changes.removed:
                 del self.pages[id_, n]
 
@@ -234,33 +240,43 @@ def earned_at_once(count: int, at: datetime = NOON) -> CustomerPoints:
 
 
 def test_lots_fill_pages_in_the_order_in_which_they_were_made() -> None:
-    pages = earned_at_once(130).account("main").lots.pages
-    assert {n: len(page) for n, page in pages.items()} == {0: 64, 1: 64, 2: 2}
+    pages = earned_at_once(2 * PAGE_LOTS + 2).account("main").lots.pages
+    assert {n: len(page) for n, page in pages.items()} == {0: PAGE_LOTS, 1: PAGE_LOTS, 2: 2}
+
+
+def changes_of(before: CustomerPoints, after: CustomerPoints) -> PageChanges:
+    was, now = before.account("main"), after.account("main")
+    return page_changes(was.lots, was.made, now.lots, now.made)
 
 
 def test_a_lot_stays_in_its_page_and_a_page_that_is_used_up_goes() -> None:
-    state = earned_at_once(130)
-    when = spend(65)
+    state = earned_at_once(2 * PAGE_LOTS + 2)
+    when = spend(PAGE_LOTS + 1)
     after = fold(state, decide(when, state, RULES), when)
-    changes = page_changes(state.account("main").lots, after.account("main").lots)
-    assert (list(changes.put), list(changes.push), changes.removed) == ([1], [], (0,))
-    assert len(after.account("main").lots.closed) == 65
+    changes = changes_of(state, after)
+    assert (list(changes.put), changes.removed) == ([1], (0,))
+    assert len(after.account("main").lots.closed) == PAGE_LOTS + 1
 
 
-def test_earning_never_needs_the_stored_lots_and_only_adds_to_the_last_page() -> None:
-    state = earned_at_once(100).stored(lots_kept_max=10)
-    when = add(5, id="e-now")
-    assert needs_lots(when, state, RULES) == ()
-    after = fold(state, decide(when, state, RULES), when)
-    changes = page_changes(state.account("main").lots, after.account("main").lots)
-    assert (changes.put, changes.removed) == ({}, ())
-    assert [lot.event for lot in changes.push[1]] == ["e-now"]
+def test_earning_never_needs_the_full_pages_and_writes_one_when_it_is_full() -> None:
+    state = earned_at_once(2 * PAGE_LOTS - 2).stored(lots_kept_max=0)
+    assert state.account("main").lots.hidden is not None
+    written = []
+    for when in (add(5, id="e-1"), add(5, id="e-2"), add(5, id="e-3")):
+        assert needs_lots(when, state, RULES) == ()
+        after = fold(state, decide(when, state, RULES), when)
+        written.append({n: len(page) for n, page in changes_of(state, after).put.items()})
+        state = after.stored(lots_kept_max=0)
+    assert written == [{}, {1: PAGE_LOTS}, {}]
 
 
 def test_spending_and_what_is_due_need_the_stored_lots_of_their_account() -> None:
     given = [opt_in(), add(5, expires_at=NOON + timedelta(days=1))]
     state = UNKNOWN
     for past in given:
+        state = fold(state, decide(past, state, RULES), past)
+    assert needs_lots(spend(1), state, RULES) == ()
+    for past in (add(1, id=f"more-{n}") for n in range(PAGE_LOTS)):
         state = fold(state, decide(past, state, RULES), past)
     state = state.stored(lots_kept_max=0)
     late = NOON + timedelta(days=2)

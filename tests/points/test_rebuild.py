@@ -74,6 +74,8 @@ def history() -> list[Submitted]:
         checkout("7.00", "T-1", "bela"),
         *(add(1) for _ in range(70)),
         spend(66),
+        *(add(1) for _ in range(40)),
+        spend(3),
         Submitted("a/b", "opt_in"),
         add(2, "a/b"),
         Submitted("a", "opt_in"),
@@ -246,7 +248,12 @@ def a_missing_state(desk: Desk) -> None:
 
 
 def a_changed_lot(desk: Desk) -> None:
-    damaged(desk, "lots").update_one({"_id": "demo/a/b/1/main/0"}, {"$set": {"lots.0.points": 1}})
+    page = damaged(desk, "lots").find_one({"customer": "demo/anna"})
+    damaged(desk, "lots").update_one({"_id": page["_id"]}, {"$set": {"lots.0.points": 99}})
+
+
+def a_changed_last_page(desk: Desk) -> None:
+    damaged(desk, "states").update_one({"_id": "demo/a/b"}, {"$set": {"accounts.main.last": "[]"}})
 
 
 def an_orphaned_page(desk: Desk) -> None:
@@ -277,8 +284,9 @@ def a_closed_lot_that_is_gone(desk: Desk) -> None:
 DAMAGES = [
     pytest.param(a_wrong_balance, "states", "demo/anna", "accounts.main.score is 999", id="score"),
     pytest.param(a_missing_state, "states", "demo/bela", "is missing", id="a missing state"),
+    pytest.param(a_changed_lot, "lots", "demo/anna", "lots.0.points is 99, decided", id="lot"),
     pytest.param(
-        a_changed_lot, "lots", "demo/a/b", "lots.0.points is 1, decided again 2", id="lot"
+        a_changed_last_page, "states", "demo/a/b", "accounts.main.last is", id="last page"
     ),
     pytest.param(an_orphaned_page, "lots", "demo/anna", "is not made again", id="orphaned page"),
     pytest.param(a_missing_decision, "decisions", "demo/anna", "is missing", id="no decision"),

@@ -28,11 +28,6 @@ class Account(Struct, frozen=True, gc=False):
         """Negative where the account is in debt (PTS-14)."""
         return self.score - self.spent - self.expired - self.reserved
 
-    @property
-    def has_lots(self) -> bool:
-        """Whether open lots must exist: something is spendable or reserved."""
-        return self.score - self.spent - self.expired > 0
-
     def with_lots(self, lots: Lots) -> "Account":
         """Knowing other lots of it, all else the same."""
         return Account(

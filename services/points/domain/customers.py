@@ -52,8 +52,9 @@ class CustomerPoints(Struct, frozen=True, gc=False):
                 yield Gone(self.generation, account.id, lot)
 
     def with_lots(self, id_: str, pages: Mapping[int, tuple[Lot, ...]]) -> "CustomerPoints":
-        """Knowing all open lots of one account, by page."""
-        account = self.account(id_).with_lots(lots.loaded(pages))
+        """Knowing all open lots of one account; `pages` are its full ones."""
+        account = self.account(id_)
+        account = account.with_lots(lots.loaded(account.lots, pages))
         return replace(self, accounts={**self.accounts, id_: account})
 
     def with_checkouts(self, checkouts: Mapping[str, FirstCheckout]) -> "CustomerPoints":
@@ -70,7 +71,9 @@ class CustomerPoints(Struct, frozen=True, gc=False):
     def stored(self, *, lots_kept_max: int) -> "CustomerPoints":
         """What stays known once all of it is written (see `lots.stored`)."""
         accounts = {
-            id_: account.with_lots(lots.stored(account.lots, kept_max=lots_kept_max))
+            id_: account.with_lots(
+                lots.stored(account.lots, account.made, account.due, kept_max=lots_kept_max)
+            )
             for id_, account in self.accounts.items()
         }
         return CustomerPoints(self.standing, self.generation, self.since, accounts)

@@ -1,7 +1,8 @@
 """Lots: what each earning event left, in pages, and which of them a use takes first.
 
-An account's stored lots are usually not loaded: then `hidden` says so, and only what was earned
-since is known. Earning needs no more; what uses or expires lots must know all of them.
+The last page of an account, the one that still fills, is always known: it is kept with the
+balances. The full pages before it are usually not loaded: then `hidden` says so. Earning needs no
+more; what uses or expires lots must know all of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +14,9 @@ from msgspec import Struct
 
 from shared.contracts.facts import LotUse
 
-PAGE_LOTS = 64
-"""The k-th lot ever made of an account lives in page k // 64 for good (DESIGN section 4)."""
+PAGE_LOTS = 32
+"""The k-th lot ever made of an account lives in page k // 32 for good. The page that still fills is
+written with each change of its account, so it should be small (ADR 20, measured)."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 """Sorts lots without an expiry behind all others."""
 
@@ -23,7 +25,7 @@ class LotsNotLoaded(Exception):  # it names the state that was met
     """A rule met an account whose lots it had not asked for: a bug in `needs.py`."""
 
 
-class Lot(Struct, frozen=True, gc=False):
+class Lot(Struct, frozen=True, gc=False, array_like=True):
     """Open points of one earning: `points` earned, `used` of them gone, `held` by reservations."""
 
     event: str
@@ -146,40 +148,47 @@ def expired(lots: Lots, uses: Iterable[LotUse]) -> Lots:
     return _changed(lots, uses, expires=True)
 
 
-def stored(lots: Lots, *, kept_max: int) -> Lots:
-    """As known once everything is written: closed lots are forgotten, and so are the open ones
-    unless all of them are known and few enough to keep.
+def full(made: int) -> int:
+    """How many pages are full, of an account that made so many lots: the last page's number."""
+    return made // PAGE_LOTS
+
+
+def stored(lots: Lots, made: int, due: datetime | None, *, kept_max: int) -> Lots:
+    """As known once everything is written: closed lots are forgotten, and so are the full pages
+    unless all of them are known and few enough to keep. `due` is the account's.
     """
-    if lots.hidden is None and sum(map(len, lots.pages.values())) <= kept_max:
-        return Lots(lots.pages)
-    return Lots(hidden=Hidden(lots.first(0), lots.due()))
+    pages = lots.pages
+    if lots.hidden is None and sum(map(len, pages.values())) <= kept_max:
+        return Lots(pages)
+    last = {n: page for n, page in pages.items() if n >= full(made)}
+    if lots.hidden is None and len(last) == len(pages):
+        return Lots(last)
+    return Lots(last, Hidden(lots.first(made), due))
 
 
-def loaded(pages: Mapping[int, tuple[Lot, ...]]) -> Lots:
-    """All stored lots of an account, by page."""
-    return Lots(dict(sorted(pages.items())))
+def loaded(lots: Lots, pages: Mapping[int, tuple[Lot, ...]]) -> Lots:
+    """All open lots of an account: its full pages besides the last one."""
+    return Lots({**dict(sorted(pages.items())), **lots.pages})
 
 
 class PageChanges(NamedTuple):
-    """What turns the stored pages into the present ones: whole pages, additions, removals."""
+    """What turns the stored full pages into the present ones: by number, and those that go."""
 
     put: Mapping[int, tuple[Lot, ...]]
-    push: Mapping[int, tuple[Lot, ...]]
     removed: tuple[int, ...]
 
 
-def page_changes(before: Lots, after: Lots) -> PageChanges:
-    """A page that only grew is pushed to, so that earning never has to know what is in it."""
-    put, push = {}, {}
-    for number, page in after.pages.items():
-        known = before.pages.get(number, ())
-        if page is known:
-            continue
-        if page[: len(known)] == known:
-            push[number] = page[len(known) :]
-        else:
-            put[number] = page
-    return PageChanges(put, push, tuple(before.pages.keys() - after.pages.keys()))
+def page_changes(before: Lots, made_before: int, after: Lots, made: int) -> PageChanges:
+    """A page is written when it is full, and when a lot of it is used."""
+    were, are = full(made_before), full(made)
+    return PageChanges(
+        {
+            n: page
+            for n, page in after.pages.items()
+            if n < are and (n >= were or page is not before.pages.get(n))
+        },
+        tuple(n for n in before.pages if n < were and n not in after.pages),
+    )
 
 
 def _order(lot: Lot) -> tuple[datetime, datetime]:

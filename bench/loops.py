@@ -6,7 +6,8 @@ this mongod takes. It reads nothing, and a crash loses or doubles a batch.
 `bulk` is a good consumer for batches: up to 2,000 messages of the log, one find of the customers'
 states, decisions by one insert_many, states and lot pages by one bulk_write each; then it commits
 its offsets. It writes the documents that points writes (one decision for an event with the same
-two indexes, one state for a customer and batch, lots pushed to pages of 64). It lacks: one
+two indexes, one state for a customer and batch with the lots of its last page, a page of 32 lots
+when it is full). It lacks: one
 transaction over all of that with the position (after a crash between two writes the batch is
 decided on states that have it already, or its decisions are there twice: `measured`, kill test);
 an epoch, so that a worker which lost its partition goes on writing; announcements of facts and
@@ -29,7 +30,7 @@ from typing import Any
 import msgspec
 from bson.binary import Binary
 from confluent_kafka import Consumer, Message
-from pymongo import MongoClient, ReplaceOne, UpdateOne
+from pymongo import MongoClient, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -38,7 +39,7 @@ from shared.contracts.decisions import number
 from shared.runtime.ports import Document
 
 BATCH = 2_000
-PAGE_LOTS = 64
+PAGE_LOTS = 32
 ACCOUNT = "main"
 CONSUME_SECONDS = 0.05
 SILENT_SECONDS = 30.0
@@ -62,6 +63,11 @@ class Logged(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Logged).decode
+_encode = msgspec.json.Encoder().encode
+LOT = ("event", "n", "points", "used", "held", "earned_at", "expires_at")
+_decode_page = msgspec.json.Decoder(
+    list[tuple[str, int, int, int, int, datetime, datetime | None]]
+).decode
 
 
 def raw(database: Database[Document], count: int) -> Iterator[int]:
@@ -87,12 +93,14 @@ def bulk(database: Database[Document], consumer: Consumer, count: int) -> Iterat
         found = states.find({"_id": {"$in": [key.decode() for key in keys if key]}})
         held = {state["_id"]: state for state in found}
         made: list[Document] = []
-        pages: dict[str, list[Document]] = {}
+        pages: dict[str, Document] = {}
         for message, headers in messages:
             made.append(_decide(message, headers, held, pages, last))
         decisions.insert_many(made, ordered=False)
         states.bulk_write([ReplaceOne({"_id": key}, held[key]) for key in held], ordered=False)
-        lots.bulk_write(_pushes(pages), ordered=False)
+        if pages:
+            full = [ReplaceOne({"_id": key}, page, upsert=True) for key, page in pages.items()]
+            lots.bulk_write(full, ordered=False)
         consumer.commit(asynchronous=True)
         count -= len(messages)
         yield len(messages)
@@ -145,6 +153,7 @@ def prepare(database: Database[Document], customers: Iterable[str], tenant: str)
                         "made": 0,
                         "due": None,
                         "first": 0,
+                        "last": "",
                     }
                 },
             }
@@ -162,10 +171,10 @@ def _decide(
     message: Message,
     headers: Mapping[str, bytes],
     held: Mapping[str, Document],
-    pages: dict[str, list[Document]],
+    pages: dict[str, Document],
     last: dict[int, int],
 ) -> Document:
-    """The decision's document; changes the state and adds to its pages."""
+    """The decision's document; changes the state, adds a page that is full."""
     event = _decode(message.value() or b"")
     key = (message.key() or b"").decode()
     account = held[key]["accounts"][ACCOUNT]
@@ -173,18 +182,7 @@ def _decide(
     points = (int(whole) + 500) // 1000  # 10 % of the minor units, in whole units
     at = datetime.fromisoformat(headers["recorded_at"].decode())
     account["score"] += points
-    lot = {
-        "event": event.id,
-        "n": 0,
-        "points": points,
-        "used": 0,
-        "held": 0,
-        "earned_at": at,
-        "expires_at": None,
-    }
-    page = f"{key}/0/{ACCOUNT}/{account['made'] // PAGE_LOTS}"
-    pages.setdefault(page, []).append(lot)
-    account["made"] += 1
+    _earn(key, account, _encode((event.id, 0, points, 0, 0, at, None)).decode(), pages)
     decision = number(partition, int(headers["seq"]))
     previous, last[partition] = last.get(partition, 0), decision
     return {
@@ -220,22 +218,16 @@ def _balance(account: Document) -> Document:
     return {**{name: account[name] for name in names}, "spendable": spendable}
 
 
-def _pushes(pages: Mapping[str, list[Document]]) -> list[UpdateOne]:
-    return [
-        UpdateOne(
-            {"_id": page},
-            {
-                "$push": {"lots": {"$each": lots}},
-                "$setOnInsert": {
-                    "customer": page.rsplit("/", 3)[0],
-                    "account": ACCOUNT,
-                    "n": int(page.rpartition("/")[2]),
-                },
-            },
-            upsert=True,
-        )
-        for page, lots in pages.items()
-    ]
+def _earn(key: str, account: Document, lot: str, pages: dict[str, Document]) -> None:
+    """One more lot in the last page; a full one goes to a document of its own."""
+    account["last"] = f"{account['last'][:-1]},{lot}]" if account["last"] else f"[{lot}]"
+    account["made"] += 1
+    if account["made"] % PAGE_LOTS == 0:
+        n = account["made"] // PAGE_LOTS - 1
+        lots = [dict(zip(LOT, each, strict=True)) for each in _decode_page(account["last"])]
+        page = {"_id": f"{key}/0/{ACCOUNT}/{n}", "customer": key, "account": ACCOUNT, "n": n}
+        pages[page["_id"]] = page | {"lots": lots}
+        account["last"] = ""
 
 
 def _checkouts(messages: Iterable[Message]) -> list[tuple[Message, Mapping[str, bytes]]]:

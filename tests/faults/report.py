@@ -51,7 +51,7 @@ class Report:
     sections: list[Section] = field(default_factory=list)
 
     def add(self, section: Section) -> None:
-        """Shows a section and writes the file anew. How busy the machine was belongs to its times."""
+        """Shows a section and writes the file anew; how busy the machine was belongs to it."""
         busy, cores = os.getloadavg()[1], os.cpu_count()
         section.facts["load of the machine"] = f"{busy:.1f} over five minutes, {cores} processors"
         self.sections.append(section)

@@ -91,11 +91,9 @@ def points(
 
 
 def _run(settings: Settings, wanted: Wanted) -> Rebuilt:
-    # What the rules say of the second set is told below, in the operator's words.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told, client = _shown(Console(stderr=True)), open_client(settings)
     try:
-        with _interruptible(), told as each, client as mongo:
+        with _interruptible(), _silent_rules(), told as each, client as mongo:
             return rebuild(settings, mongo, each, wanted)
     except KeyboardInterrupt:
         typer.echo(f"Stopped; nothing was switched. {GOES_ON}", err=True)
@@ -127,6 +125,17 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _silent_rules() -> Iterator[None]:
+    """What the rules log of the second set is told at the end, in the operator's words."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 class _Rate(ProgressColumn):

@@ -211,6 +211,16 @@ def missing_lot_page(database: Database) -> Deed:
     return _put(database, "points.lots", page, page["customer"], remove=True)
 
 
+def changed_lot_in_a_state(database: Database) -> Deed:
+    """The last page of an account's lots is a text in its state."""
+    state = database.one("points.states", {"accounts.main.last": {"$regex": "[em]-"}})
+    account = state["accounts"]["main"]
+    lots = json.loads(account["last"])
+    lots[0][3] += 1  # used
+    account["last"] = json.dumps(lots)
+    return _put(database, "points.states", state, state["_id"])
+
+
 def changed_closed_lot(database: Database) -> Deed:
     lot = database.one("points.closed")
     lot["used"] += 1
@@ -296,6 +306,7 @@ MORE: dict[str, Callable[[Database], Deed]] = {
         decision_of_another_program,
         standing_not_followed,
         missing_lot_page,
+        changed_lot_in_a_state,
         changed_closed_lot,
         missing_state,
         changed_profile,

@@ -139,12 +139,14 @@ def read_between(
     left = {partition: until for partition, (start, until) in places.items() if start < until}
     reader.assign([TopicPartition(topic, p, places[p][0]) for p in left])
     deadline = time.monotonic() + silent_seconds
+    met = KafkaError(KafkaError._TIMED_OUT, f"nothing of {topic} came")  # noqa: SLF001  # its name
     while left:
         for message in reader.consume(READ_MESSAGES, READ_SECONDS):
             if (error := message.error()) is not None:
-                if error.retriable():
-                    continue
-                raise KafkaException(error)
+                if error.fatal():
+                    raise KafkaException(error)
+                met = error  # the client goes on by itself: a partition may have no leader yet
+                continue
             deadline = time.monotonic() + silent_seconds
             partition, offset = message.partition() or 0, message.offset() or 0
             if offset < left.get(partition, 0):
@@ -152,9 +154,7 @@ def read_between(
             if offset + 1 >= left.get(partition, 0):
                 left.pop(partition, None)
         if time.monotonic() > deadline:
-            raise KafkaException(
-                KafkaError(KafkaError._TIMED_OUT, f"nothing of {topic} came")  # noqa: SLF001
-            )
+            raise KafkaException(met)
     reader.unassign()
 
 

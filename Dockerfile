@@ -3,7 +3,7 @@ FROM python:3.13-slim AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 RUN python -m venv /opt/laurel
 COPY requirements.runtime.lock /tmp/
-RUN /opt/laurel/bin/python -m pip install --require-hashes --only-binary :all: \
+RUN /opt/laurel/bin/python -m pip install --no-deps --require-hashes --only-binary :all: \
     --requirement /tmp/requirements.runtime.lock
 
 FROM python:3.13-slim

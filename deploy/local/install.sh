@@ -41,8 +41,10 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     "$python" -m venv --clear .venv
 fi
 rm -f "$stamp"
+# The lock is whole: without --no-deps pip would look for a newer release of what an extra names
+# (coverage[toml]) and then refuse it, since its hash is not in the lock.
 say "installing what requirements.lock names (about half a minute, 1.3 GB on disk)"
-if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
     -r requirements.lock; then
     say "the packages could not be installed; the reason stands above (a first install needs the network)."
     exit 1

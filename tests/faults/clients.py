@@ -48,6 +48,7 @@ class Clients:
         self.answers = Answers()
         self.during = "quiet"
         self._url = url
+        self._customers = customers
         self._over = threading.Event()
         self._lock = threading.Lock()
         ways = {"single": (1, {}), "waiting": (1, {"Prefer": "wait=5"}), "batch": (BATCH, {})}
@@ -72,6 +73,11 @@ class Clients:
             thread.join(LATE_SECONDS + ANSWER_SECONDS)
             if thread.is_alive():
                 self.answers.wrong.append(f"client {thread.name} did not come to an end")
+
+    def enrolled(self) -> bool:
+        """Whether all customers have opted in: what follows is about customers who exist."""
+        joined = [event for event in list(self.answers.acknowledged) if event.startswith("join-")]
+        return len(joined) == len(self._threads) * self._customers
 
     def _run(self, name: str, customers: int, size: int, headers: dict[str, str]) -> None:
         events = _events(name, customers)

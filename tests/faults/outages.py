@@ -165,7 +165,11 @@ def outages(
 def _suffer(scene: Scene, outage: Outage) -> Seen:
     clients, progress = scene.clients, scene.progress
     before = progress.done("points")
-    if not wait(lambda: progress.done("points") >= before + QUIET_EVENTS, QUIET_SECONDS):
+
+    def all_is_well() -> bool:
+        return clients.enrolled() and progress.done("points") >= before + QUIET_EVENTS
+
+    if not wait(all_is_well, QUIET_SECONDS):
         scene.trouble.append(f"too little happened before: {outage.name}")
     starts = {name: process.starts for name, process in scene.stack.processes.items()}
     began = time.monotonic()

@@ -60,7 +60,7 @@ def storm(settings: Settings, folder: Path, wanted: Storm) -> Section:
             for process in stack.processes.values()
             if process.name.partition("-")[0] in wanted.services
         }
-        restarts = {p.name: p.starts - 1 for p in stack.processes.values() if p.starts > 1}
+        again = [f"{p.name} {p.starts - 1}" for p in stack.processes.values() if p.starts > 1]
     sizes = " → ".join(map(str, wanted.sizes))
     return Section(
         title=f"Rebalance storm: {' and '.join(wanted.services)} with {sizes} workers",
@@ -69,7 +69,7 @@ def storm(settings: Settings, folder: Path, wanted: Storm) -> Section:
         facts={
             "events": f"{sent:,}",
             "partitions taken over": ", ".join(f"{name} {n}" for name, n in moves.items()),
-            "started again by the supervisor or the scenario": restarts or "nobody",
+            "started again, by the supervisor or the storm": ", ".join(again) or "nobody",
         },
         tables=[
             table(

@@ -52,7 +52,10 @@ class Points:
         for key, state in states.items():
             for account in state.accounts.values():
                 if wrong := broken(account):
-                    raise BrokenInvariant(f"{key}, as it is stored: {wrong}")
+                    raise BrokenInvariant(
+                        f"{key}, as it is stored: {wrong}. `laurel verify` finds all that is wrong, "
+                        "`laurel rebuild points` makes it anew"
+                    )
         return states
 
     def needs(self, event: Event, state: CustomerPoints) -> Needs | None:

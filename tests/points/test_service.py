@@ -11,7 +11,7 @@ from services.points.domain.lots import PAGE_LOTS
 from services.points.handler import LOTS_KEPT_MAX
 from shared.contracts.decisions import number
 from shared.contracts.partitions import partition_of
-from shared.runtime.ports import Document, Message
+from shared.runtime.ports import BrokenInvariant, Document, Message
 from tests.points.desk import START, Desk, Submitted
 
 COLLECTIONS = ("decisions", "states", "lots", "closed")
@@ -393,6 +393,15 @@ def test_a_spend_reads_the_pages_that_hold_open_lots_and_no_others(desk: Desk) -
     assert sorted(desk.counted.finds) == ["decisions", "lots", "states"]
     assert desk.counted.documents == 1 + 2
     assert desk.documents("states")["demo/anna"]["accounts"]["main"]["first"] == 3
+
+
+def test_nothing_is_decided_on_a_stored_state_that_does_not_add_up(desk: Desk) -> None:
+    desk.batch(desk.logged(opt_in(), add(5)))
+    states = desk.client[desk.settings.database("points")].states
+    states.update_one({"_id": "demo/anna"}, {"$inc": {"accounts.main.spent": -1}})
+    desk.start()
+    with pytest.raises(BrokenInvariant, match="demo/anna, as it is stored.*laurel rebuild points"):
+        desk.decide(desk.logged(add(1)))
 
 
 def test_a_customer_that_was_just_decided_costs_no_find(desk: Desk) -> None:

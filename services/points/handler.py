@@ -53,8 +53,8 @@ class Points:
             for account in state.accounts.values():
                 if wrong := broken(account):
                     raise BrokenInvariant(
-                        f"{key}, as it is stored: {wrong}. `laurel verify` finds all that is wrong, "
-                        "`laurel rebuild points` makes it anew"
+                        f"{key}, as it is stored: {wrong}. `laurel verify` finds all that is "
+                        "wrong, `laurel rebuild points` makes it anew"
                     )
         return states
 

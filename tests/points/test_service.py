@@ -400,7 +400,7 @@ def test_nothing_is_decided_on_a_stored_state_that_does_not_add_up(desk: Desk) -
     states = desk.client[desk.settings.database("points")].states
     states.update_one({"_id": "demo/anna"}, {"$inc": {"accounts.main.spent": -1}})
     desk.start()
-    with pytest.raises(BrokenInvariant, match="demo/anna, as it is stored.*laurel rebuild points"):
+    with pytest.raises(BrokenInvariant, match=r"demo/anna, as it is stored.*laurel rebuild points"):
         desk.decide(desk.logged(add(1)))
 
 

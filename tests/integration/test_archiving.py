@@ -90,7 +90,7 @@ def test_every_event_that_was_taken_is_in_the_totals(stack: Stack) -> None:
         ]
         client.post("/v1/events/batch", json={"events": joins + adds}).raise_for_status()
         account.does("/deactivate")
-        problem = account.asked("/archive").json()
+        problem = account.archived().json()
         assert problem["code"] == "account_in_use"
         said = problem["totals"]
         points = sum(_points(stack, client, customer) for customer in customers)

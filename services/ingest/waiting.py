@@ -24,6 +24,7 @@ from services.ingest.records import Place, Records
 from shared.contracts.actions import BUILT
 from shared.contracts.outcomes import PARKED, outcome_of
 from shared.contracts.problems import problem
+from shared.runtime import cancelling
 from shared.runtime.deciding import encode
 from shared.runtime.messages import text_headers
 from shared.runtime.settings import Settings
@@ -163,6 +164,7 @@ class Waiting:
                 await self._read_decisions()
             except PyMongoError as error:
                 self._log.warning("records_away", error=type(error).__name__)
+            cancelling.check()
             if not self._undecided:
                 self._wake.clear()
             await asyncio.sleep(DECISIONS_POLL_SECONDS)

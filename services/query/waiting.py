@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pymongo.asynchronous.database import AsyncDatabase
 
 from shared.contracts.decisions import SEQ_BITS
+from shared.runtime import cancelling
 from shared.runtime.http import Problem
 from shared.runtime.ports import Document
 
@@ -84,5 +85,6 @@ async def until(there: Callable[[], Awaitable[bool]]) -> None:
     """Polls until it is so; whoever calls sets the deadline."""
     pause = POLL_SECONDS_MIN
     while not await there():
+        cancelling.check()
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, POLL_SECONDS_MAX)

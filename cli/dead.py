@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from confluent_kafka import KafkaException
 from rich.box import SIMPLE
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from cli.letters import DEAD_TOPICS, FILTERED_MAX, Letter, Letters, place_of
-from cli.positions import kafka_away, open_admin
+from cli.positions import open_admin, servers_answer
 from cli.problems import CommandError
 from cli.records import Records
 from cli.replaying import Replaying, not_replayable
@@ -142,16 +141,13 @@ def _agreed(letters: Letters, *, yes: bool) -> bool:
 @contextmanager
 def _letters() -> Iterator[Letters]:
     settings = Settings.from_environment()
-    try:
-        with Records(settings) as records:
-            letters = Letters(settings, open_admin(settings), records)
-            if not letters.marks():
-                raise CommandError(
-                    f"no topics of namespace {settings.namespace}; `./laurel up` makes them."
-                )
-            yield letters
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
+    with servers_answer(settings), Records(settings) as records:
+        letters = Letters(settings, open_admin(settings), records)
+        if not letters.marks():
+            raise CommandError(
+                f"no topics of namespace {settings.namespace}; `./laurel up` makes them."
+            )
+        yield letters
 
 
 def _dead_topic(name: str) -> str:

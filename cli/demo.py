@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,7 +16,7 @@ from cli.bookmark import Bookmark
 from cli.client import Service
 from cli.delivery import deliver, folder_of, report, shopping_source
 from cli.demo_page import Results, page
-from cli.positions import Position, behind, mongo_away, open_admin, positions
+from cli.positions import Position, behind, open_admin, positions, servers_answer
 from cli.probes import Latency
 from cli.problems import CommandError
 from cli.reconciliation import Reconciliation
@@ -145,16 +144,13 @@ def _stream(place: Place, wanted: int, console: Console) -> tuple[Tally, float, 
 def _catch_up(settings: Settings) -> None:
     deadline = time.monotonic() + CATCH_UP_SECONDS
     admin = open_admin(settings)
-    try:
-        with open_client(settings) as mongo:
-            while left := _behind(positions(admin, mongo, settings), settings):
-                if time.monotonic() > deadline:
-                    raise CommandError(
-                        f"after {CATCH_UP_SECONDS:.0f} s {left}; `./laurel lag` shows where."
-                    )
-                time.sleep(POLL_SECONDS)
-    except PyMongoError as error:
-        raise mongo_away(error) from error
+    with servers_answer(settings), open_client(settings) as mongo:
+        while left := _behind(positions(admin, mongo, settings), settings):
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"after {CATCH_UP_SECONDS:.0f} s {left}; `./laurel lag` shows where."
+                )
+            time.sleep(POLL_SECONDS)
 
 
 def _behind(found: list[Position], settings: Settings) -> str:

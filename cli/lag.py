@@ -9,9 +9,7 @@ from itertools import groupby
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from confluent_kafka import KafkaException
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 from rich.box import SIMPLE
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,10 +18,9 @@ from rich.text import Text
 
 from cli.positions import (
     Position,
-    kafka_away,
-    mongo_away,
     open_admin,
     positions,
+    servers_answer,
     services_of,
 )
 from cli.records import Records, RecordsMissing, Span, at_ms
@@ -116,7 +113,11 @@ def lag(
 def _looking() -> Iterator[Callable[[], Look]]:
     settings = Settings.from_environment()
     try:
-        with open_client(settings) as mongo, Records(settings) as records:
+        with (
+            servers_answer(settings),
+            open_client(settings) as mongo,
+            Records(settings) as records,
+        ):
             admin = open_admin(settings)
 
             def look() -> Look:
@@ -126,10 +127,6 @@ def _looking() -> Iterator[Callable[[], Look]]:
                 )
 
             yield look
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
-    except PyMongoError as error:
-        raise mongo_away(error) from error
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 

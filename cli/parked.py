@@ -9,16 +9,15 @@ from typing import Annotated, Any, NamedTuple
 from uuid import uuid4
 
 import typer
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from cli.positions import kafka_away, mongo_away
+from cli.positions import servers_answer
 from cli.problems import CommandError
 from shared.contracts.actions import BUILT
 from shared.contracts.outcomes import instant
@@ -110,12 +109,9 @@ def unpark(
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Mongo]:
-    """The database; what it raises is said in our words."""
-    try:
-        with open_client(settings) as mongo:
-            yield mongo
-    except PyMongoError as error:
-        raise mongo_away(error) from error
+    """The database; what it raises is said in our words, and what Kafka does."""
+    with servers_answer(settings), open_client(settings) as mongo:
+        yield mongo
 
 
 def parked(mongo: Mongo, settings: Settings, services: Sequence[str]) -> list[Parked]:
@@ -179,17 +175,14 @@ def _chosen(found: Sequence[Parked], customers: Sequence[str]) -> list[Parked]:
 
 def _ask(settings: Settings, chosen: Sequence[Parked]) -> None:
     producer = Producer({**producer_settings(settings, "laurel-parked"), "log_level": 0})
-    try:
-        for one in chosen:
-            key, value, headers = control(one.service, one.customer)
-            producer.produce(settings.topic(INBOX.name), value, key=key, headers=headers)
-        if producer.flush(PRODUCE_SECONDS):
-            raise CommandError(
-                f"Kafka at {settings.kafka_servers} took no event in {PRODUCE_SECONDS:.0f} s; "
-                "`./laurel status` says what runs."
-            )
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
+    for one in chosen:
+        key, value, headers = control(one.service, one.customer)
+        producer.produce(settings.topic(INBOX.name), value, key=key, headers=headers)
+    if producer.flush(PRODUCE_SECONDS):
+        raise CommandError(
+            f"Kafka at {settings.kafka_servers} took no event in {PRODUCE_SECONDS:.0f} s; "
+            "`./laurel status` says what runs."
+        )
 
 
 def _decided(

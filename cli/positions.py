@@ -1,7 +1,8 @@
 """How far each service has read: positions in MongoDB beside the ends of Kafka's topics."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -74,6 +75,17 @@ def mongo_away(error: PyMongoError) -> CommandError:
     """The same for MongoDB; the driver's text is long, its beginning says what is wrong."""
     why = str(error).split(" (configured", 1)[0]
     return CommandError(f"MongoDB does not answer ({why}); `./laurel status` says what runs.")
+
+
+@contextmanager
+def servers_answer(settings: Settings) -> Iterator[None]:
+    """Around what asks Kafka or MongoDB: one that is away becomes a `CommandError`."""
+    try:
+        yield
+    except KafkaException as error:
+        raise kafka_away(settings, error) from error
+    except PyMongoError as error:
+        raise mongo_away(error) from error
 
 
 def watermarks(admin: AdminClient, topics: Iterable[str]) -> dict[tuple[str, int], Watermarks]:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from pymongo.errors import PyMongoError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import (
@@ -25,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from cli.positions import mongo_away
+from cli.positions import servers_answer
 from cli.problems import CommandError
 from services.points.rebuilding.building import RebuildError
 from services.points.rebuilding.rebuild import Rebuilt, Told, Wanted, rebuild
@@ -93,7 +92,13 @@ def points(
 def _run(settings: Settings, wanted: Wanted) -> Rebuilt:
     told, client = _shown(Console(stderr=True)), open_client(settings)
     try:
-        with _interruptible(), _silent_rules(), told as each, client as mongo:
+        with (
+            servers_answer(settings),
+            _interruptible(),
+            _silent_rules(),
+            told as each,
+            client as mongo,
+        ):
             return rebuild(settings, mongo, each, wanted)
     except KeyboardInterrupt:
         typer.echo(f"Stopped; nothing was switched. {GOES_ON}", err=True)
@@ -109,8 +114,6 @@ def _run(settings: Settings, wanted: Wanted) -> Rebuilt:
             f"MongoDB did not do what it was asked ({error}). {GOES_ON} If it was in the middle of "
             f"switching, points goes on by itself within {LENT_SECONDS:.0f} s."
         ) from error
-    except PyMongoError as error:
-        raise mongo_away(error) from error
 
 
 @contextmanager

@@ -5,14 +5,12 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from confluent_kafka import KafkaException
-from pymongo.errors import PyMongoError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.positions import kafka_away, mongo_away
+from cli.positions import servers_answer
 from cli.problems import CommandError
 from services.ingest import recovery
 from services.ingest.missing import Advance, RecoveryRefused
@@ -150,13 +148,10 @@ def _bar(console: Console, what: str) -> Iterator[Advance]:
 def _said_plainly(settings: Settings) -> Iterator[None]:
     """What goes wrong on the way, as an operator reads it."""
     try:
-        yield
+        with servers_answer(settings):
+            yield
     except RecoveryRefused as error:
         raise CommandError(f"{error}.") from error
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
-    except PyMongoError as error:
-        raise mongo_away(error) from error
     except (Unavailable, UnknownCommit) as error:
         raise CommandError(
             f"MongoDB did not answer ({error}); run this again, it goes on where it stopped."

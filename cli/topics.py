@@ -4,7 +4,6 @@ from itertools import groupby
 from typing import Annotated
 
 import typer
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no __all__
     AdminClient,
     ConfigResource,
@@ -14,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from cli.positions import Watermarks, kafka_away, open_admin, watermarks
+from cli.positions import Watermarks, open_admin, servers_answer, watermarks
 from cli.problems import CommandError
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka import TOPICS_TIMEOUT_SECONDS
@@ -31,12 +30,10 @@ def topics(
 ) -> None:
     """List the topics with their offsets, messages and retention, as the broker has them."""
     settings, console = Settings.from_environment(), Console()
-    try:
+    with servers_answer(settings):
         admin = open_admin(settings)
         marks = watermarks(admin, [settings.topic(topic.name) for topic in TOPICS])
         kept = _retentions(admin, sorted({name for name, _ in marks}))
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
     if not marks:
         raise CommandError(
             f"no topics of namespace {settings.namespace}; `./laurel up` makes them."

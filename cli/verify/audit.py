@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cli.verify.findings import Findings
 from cli.verify.snapshot import take
-from cli.verify.workers import check_beside, check_here, servers_answer
+from cli.verify.workers import check_beside, check_here, reads_answered
 from shared.runtime.mongo import open_client
 from shared.runtime.settings import Settings
 
@@ -51,7 +51,7 @@ def run(audit: Audit, progress: Progress = SILENT) -> Audited:
     """Raises `CommandError` where a server does not answer, or there is nothing to check."""
     settings = audit.settings
     wanted = audit.partitions or frozenset(range(settings.partitions))
-    with servers_answer(settings), open_client(settings) as client:
+    with reads_answered(settings), open_client(settings) as client:
         snapshot = take(client, settings, wanted, progress.read)
     parts = [snapshot.parts.pop(partition) for partition in sorted(wanted, reverse=True)]
     progress.events(sum(part.cursor("journal")["last"] for part in parts))

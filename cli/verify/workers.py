@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
-from confluent_kafka import KafkaException
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
-from cli.positions import kafka_away, mongo_away
+from cli.positions import servers_answer
 from cli.problems import CommandError
 from cli.verify.findings import Findings
 from cli.verify.partition import Advance, Sources, check_partition
@@ -20,20 +19,17 @@ from shared.runtime.settings import Settings
 
 
 @contextmanager
-def servers_answer(settings: Settings) -> Iterator[None]:
-    """Around what reads: a server that is away becomes a `CommandError`."""
-    try:
-        yield
-    except KafkaException as error:
-        raise kafka_away(settings, error) from error
-    except OperationFailure as error:
-        why = (error.details or {}).get("errmsg", error)
-        raise CommandError(
-            f"MongoDB refused a read ({why}); while a rebuild replaces collections that happens: "
-            "verify again."
-        ) from error
-    except PyMongoError as error:
-        raise mongo_away(error) from error
+def reads_answered(settings: Settings) -> Iterator[None]:
+    """Around what reads: a server that is away or refuses becomes a `CommandError`."""
+    with servers_answer(settings):
+        try:
+            yield
+        except OperationFailure as error:
+            why = (error.details or {}).get("errmsg", error)
+            raise CommandError(
+                f"MongoDB refused a read ({why}); while a rebuild replaces collections that "
+                "happens: verify again."
+            ) from error
 
 
 @contextmanager
@@ -51,7 +47,7 @@ def _no_cycles_sought() -> Iterator[None]:
 
 def check_here(settings: Settings, parts: list[Part], found: Findings, checked: Advance) -> None:
     """Takes the parts one after the other. Raises `CommandError`."""
-    with servers_answer(settings), open_client(settings) as client, _no_cycles_sought():
+    with reads_answered(settings), open_client(settings) as client, _no_cycles_sought():
         while parts:
             check_partition(Sources(settings, client), parts.pop(), found, checked)
 

@@ -18,13 +18,11 @@ def minor_units(amount: Decimal, currency: str) -> int:
     exponent = EXPONENTS[currency]
     if not amount.is_finite():
         raise ValueError("is not a finite number")
-    signed, digits, last_digit = amount.as_tuple()
-    power = int(last_digit)
-    if signed and any(digits):
+    if amount.is_signed() and amount != 0:
         raise ValueError("must not be negative")
-    if len(digits) + power > 19:  # before scaling, so that 1e999999 costs nothing
+    if amount.adjusted() > 18:  # before scaling, so that 1e999999 costs nothing
         raise ValueError("is too large")
-    if -power > exponent:
+    if -int(amount.as_tuple().exponent) > exponent:
         raise ValueError(f"has more than the {exponent} digits after the point that {currency} has")
     minor = int(amount.scaleb(exponent))
     if minor > MINOR_MAX:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from shared.contracts.facts import LotUse
+from shared.contracts.lots import KeptLot
 
 PAGE_LOTS = 32
 """The k-th lot ever made of an account lives in page k // 32 for good. The page that still fills is
@@ -25,16 +26,8 @@ class LotsNotLoaded(Exception):  # it names the state that was met
     """A rule met an account whose lots it had not asked for: a bug in `needs.py`."""
 
 
-class Lot(Struct, frozen=True, gc=False, array_like=True):
-    """Open points of one earning: `points` earned, `used` of them gone, `held` by reservations."""
-
-    event: str
-    n: int
-    points: int
-    used: int
-    held: int
-    earned_at: datetime
-    expires_at: datetime | None
+class Lot(KeptLot, frozen=True, gc=False):
+    """Open points of one earning, as the last page of a state keeps them."""
 
     @property
     def left(self) -> int:

@@ -107,27 +107,7 @@ def _last_page(account: Account) -> tuple[Lot, ...]:
 
 def lot_of(document: Document) -> Lot:
     """One lot of a page."""
-    return Lot(
-        document["event"],
-        document["n"],
-        document["points"],
-        document["used"],
-        document["held"],
-        document["earned_at"],
-        document["expires_at"],
-    )
-
-
-def _lot_document(lot: Lot) -> Document:
-    return {
-        "event": lot.event,
-        "n": lot.n,
-        "points": lot.points,
-        "used": lot.used,
-        "held": lot.held,
-        "earned_at": lot.earned_at,
-        "expires_at": lot.expires_at,
-    }
+    return Lot(**document)
 
 
 def stored_pages(account: Account) -> range:
@@ -158,7 +138,7 @@ def _all_pages(of: Customer, state: CustomerPoints) -> Iterator[str]:
 
 
 def _page_document(of: AccountOf, n: int, page: Iterable[Lot]) -> Document:
-    lots = [_lot_document(lot) for lot in page]
+    lots = [msgspec.structs.asdict(lot) for lot in page]
     return {"_id": of.page(n), "customer": of.key, "account": of.account, "n": n, "lots": lots}
 
 
